@@ -27,8 +27,8 @@ export interface FixedFlags {
   domainColumn?: string;
 }
 
-/** Flags whose values the folder does not keep: whether they are the same is unknown. */
-type Unkept = 'items' | 'schema' | 'vectors' | 'usersSchema' | 'coldItems' | 'initVectors';
+/** Flags whose values the folder does not keep as they were given: whether they are the same is unknown. */
+type Unkept = 'dp' | 'items' | 'schema' | 'vectors' | 'usersSchema' | 'coldItems' | 'initVectors';
 
 export type FixedFlag = keyof FixedFlags | Unkept;
 

@@ -15,6 +15,11 @@ export const SAYS: Record<string, RegExp[]> = {
   music: [/HR@1 0\.[5-9]/, /after calm-5 +→ calm-/, /after dance-8 +→ .*dance-/],
   news: [/after 8-science-Cleo/, /(science|sport) by Cleo, day 11/],
   'next-item': [/validation: NDCG@10 0\.[2-9]/, /Next:\n +-?\d/],
+  private: [
+    /epsilon 8 at delta 0\.000001: noise \d\.\d\d/,
+    /after Harbor 1, Harbor 2: Harbor 3/,
+    /after Tundra 2, Tundra 3: Tundra 4/,
+  ],
   ratings: [/out of fold: RMSE 0\.[2-5]/, /drama 9 +4\.\d|drama 9 +5\.0/],
   'self-attention': [/milk frother +looks at espresso/, /differs from the long way by \de-[678]/],
   transfer: [

@@ -5,6 +5,7 @@ import type { Schema } from '../data/features/schema.ts';
 import type { Files } from '../model/storage/files.ts';
 import { readMetrics } from '../model/storage/folder.ts';
 import { type LoadedModel, loadModel } from '../model/storage/load-model.ts';
+import { refusePrivate } from './privacy/options.ts';
 import { type Chosen, planTraining, type RankingPlan, type AnySource } from './plan.ts';
 
 /**
@@ -18,6 +19,7 @@ import { type Chosen, planTraining, type RankingPlan, type AnySource } from './p
 export async function finalPlan(like: Files, source: AnySource): Promise<RankingPlan> {
   const loaded = await loadModel(like);
   const { config } = loaded;
+  refusePrivate(config, like.where, 'a training on all events would learn without noise');
   requireChosen(loaded, like.where);
   const { data, schema } = config;
   const settings = Object.fromEntries(Object.entries(config.hyperparameters).map(([key, value]) => [key, `${value}`]));

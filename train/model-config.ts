@@ -4,7 +4,7 @@ import { LEAVE_ONE_OUT, type Protocol } from '../data/splits/protocol.ts';
 import type { Schema } from '../data/features/schema.ts';
 import type { SideFeatureSchema } from '../data/features/event-encoder.ts';
 import { VERSION } from './version.ts';
-import { FORMAT_VERSION, type Item, type ModelConfig, type Parallel } from '../model/storage/config.ts';
+import { FORMAT_VERSION, type Item, type ModelConfig, type Parallel, type Privacy } from '../model/storage/config.ts';
 import type { Settings } from '../model/recipes/settings.ts';
 
 export interface ConfigOptions {
@@ -28,6 +28,7 @@ export interface ConfigOptions {
   /** Attribute of the items that says which domain they are of. */
   domain?: string;
   parallel?: Parallel;
+  privacy?: Privacy;
 }
 
 /** What a config says of a dataset. */
@@ -70,5 +71,6 @@ export function newConfig(about: ConfigOptions, { report }: Counted, items: read
     device: '',
     variants: {},
     ...(about.parallel && { parallel: about.parallel }),
+    ...(about.privacy && { privacy: about.privacy }),
   };
 }

@@ -29,6 +29,15 @@ import { validationUsers, type WarmStart } from './loop/options.ts';
 import { newConfig } from './model-config.ts';
 import type { Transfer } from './transfer/maps.ts';
 import {
+  checkPrivacy,
+  describePrivacy,
+  numberedById,
+  planPrivacy,
+  type PrivacyOptions,
+  privateSettings,
+  PUBLIC,
+} from './privacy/options.ts';
+import {
   count,
   inferSideFeatures,
   type Notes,
@@ -78,6 +87,8 @@ export interface PlanOptions {
   chosen?: Chosen;
   /** Divides the training of the encoder among workers (`checkParallel`); `runPlan` needs them then. */
   parallel?: Parallel;
+  /** Keeps users' data private: user-level differential privacy (train/privacy). */
+  dp?: PrivacyOptions;
 }
 
 /** What validation chooses; a training on all events takes it from a model that had one. */
@@ -146,8 +157,9 @@ export class RankingPlan {
     const described = schema ? items.slice(0, split.items) : [];
     this.features = schema ? encodeItems(schema, described) : null;
     this.similarity = schema ? similarity(schema, described) : null;
-    this.validationUsers = validationUsers(split, settings, config.seed);
-    if (this.validationUsers.length === 0 && !fields.chosen) {
+    // Nothing that is private is chosen by validation, which no noise covers.
+    this.validationUsers = config.privacy ? new Uint32Array(0) : validationUsers(split, settings, config.seed);
+    if (this.validationUsers.length === 0 && !fields.chosen && !config.privacy) {
       throw new InputError('too-little-data', `${config.data.source}: no user has ${validationNeeds(split.protocol)}`, {
         hint: 'give longer histories',
       });
@@ -231,13 +243,16 @@ function validationNeeds(protocol: Protocol): string {
  * @throws InputError
  */
 export function checkOptions(options: PlanOptions): Settings {
+  if (options.dp) checkPrivacy(options.dp);
   const settings = settingsFor(options.recipe ?? 'sasrec', overridesOf(options));
-  requireHorizon(settings, options.epochs);
+  if (!options.dp) requireHorizon(settings, options.epochs);
   return settings;
 }
 
-/** The settings that were given, and those that the protocol requires. */
-function overridesOf({ settings = {}, protocol }: PlanOptions): Record<string, string> {
+/** The settings that were given, and those that the protocol or privacy requires. */
+function overridesOf(options: PlanOptions): Record<string, string> {
+  const { settings = {}, protocol } = options;
+  if (options.dp) return privateSettings(options);
   if (protocol?.name !== 'cold-items') return { ...settings };
   for (const [key, value] of Object.entries(COLD)) {
     if (settings[key] !== undefined && settings[key] !== value) {
@@ -257,6 +272,10 @@ function overridesOf({ settings = {}, protocol }: PlanOptions): Record<string, s
 export function planTraining(source: AnySource, options: PlanOptions = {}): RankingPlan {
   const asked = checkOptions(options);
   const { log, name } = source;
+  if (options.dp && source.users)
+    throw new InputError('conflicting-settings', 'with `dp`: their values are stored without noise; leave it out', {
+      setting: 'users',
+    });
   const { protocol = LEAVE_ONE_OUT, seed = 1, epochs, events = [] } = options;
   const filter = 'filter' in log ? log.filter : { minInteractions: 5 };
   const { minInteractions = filter.minInteractions, minRating = filter.minRating } = options;
@@ -268,10 +287,13 @@ export function planTraining(source: AnySource, options: PlanOptions = {}): Rank
     );
   }
   const to: Notes = { notes: [], warnings: [] };
-  const dataset = datasetOf(log, { minInteractions, minRating });
+  const filtered = datasetOf(log, { minInteractions, minRating });
+  const dataset = options.dp ? numberedById(filtered) : filtered;
   for (const line of dataset.report.lines) to.notes.push(`${name}: ${withoutSource(line, log.source)}`);
   const plain = splitOf(dataset, protocol, options.coldItems ?? null, name);
   requireTrainable(plain, name);
+  const privacy = options.dp && planPrivacy(options.dp, plain.users);
+  if (privacy) to.notes.push(`${name}: ${describePrivacy(privacy, privacy.steps)}`, `${name}: ${PUBLIC}`);
   const { recipe, settings, reasons } = choose(options, plain);
   if (reasons.length > 0) to.notes.push(`no recipe named: ${recipe} with ${reasons.join('; ')}`);
   if (readsTimes(settings) && !dataset.times) {
@@ -296,7 +318,8 @@ export function planTraining(source: AnySource, options: PlanOptions = {}): Rank
   );
   const split = withSideFeatures(side, plain, source.users ?? null, source.users ? usersName : name, to);
   noteSample(split, name, to);
-  const catalog = catalogItems(split.dataset.itemIds, countItems(split), source, to);
+  // Of a private log no counts are stored.
+  const catalog = catalogItems(split.dataset.itemIds, privacy ? [] : countItems(split), source, to);
   const { domainColumn } = options;
   const items = domainColumn === undefined ? catalog : withDomains(catalog, dataset, domainColumn, name, to);
   if (split instanceof ColdSplit) for (const [row, item] of items.entries()) item.cold = coldnessOf(split, row);
@@ -316,6 +339,7 @@ export function planTraining(source: AnySource, options: PlanOptions = {}): Rank
     usersFile: source.usersName,
     domain: domainColumn,
     parallel: options.parallel,
+    privacy,
   } as const;
   const config = newConfig(about, dataset, items);
   return new RankingPlan({
@@ -351,7 +375,8 @@ function splitOf(dataset: Dataset, protocol: Protocol, listed: ReadonlySet<strin
 function choose(options: PlanOptions, split: Split): { recipe: string; settings: Settings; reasons: string[] } {
   const given = overridesOf(options);
   // The item tower trains against all items; the choice by size may sample them.
-  const named = options.recipe ?? (given.items === 'tower' ? 'sasrec' : undefined);
+  // The size of a private log chooses nothing.
+  const named = options.recipe ?? (given.items === 'tower' || options.dp ? 'sasrec' : undefined);
   if (named !== undefined) return { recipe: named, settings: settingsFor(named, given), reasons: [] };
   const { recipe, settings, reasons } = chooseRecipe(logSize(split), given);
   return { recipe, settings: settingsFor(recipe, { ...settings, ...given }), reasons };

@@ -10,6 +10,7 @@ import { loadCheckpoint } from '../model/storage/checkpoint.ts';
 import { type Item, loadConfig, loadItems, type ModelConfig } from '../model/storage/config.ts';
 import type { Files } from '../model/storage/files.ts';
 import { type AnySource, RankingPlan } from './plan.ts';
+import { numberedById, refusePrivate } from './privacy/options.ts';
 import { count, type Notes, storedSideFeatures } from './side-features.ts';
 
 export interface ResumeOptions {
@@ -24,12 +25,15 @@ export interface ResumeOptions {
  */
 export async function resumePlan(files: Files, source: AnySource, options: ResumeOptions = {}): Promise<RankingPlan> {
   const config = await loadConfig(files);
+  if (options.ranker) refusePrivate(config, files.where, 'a ranker would learn from the log without noise');
+  if (options.epochs !== undefined) refusePrivate(config, files.where, 'its steps are planned, and no more are taken');
   const stored = checkSettings(config.hyperparameters as unknown as Settings);
   const settings = options.ranker ? changed(stored, { ...options.ranker, ranker: 'on' }) : stored;
   const { log, name, users = null } = source;
   const { minInteractions, minRating } = config.data;
   const to: Notes = { notes: [], warnings: [] };
-  const dataset = datasetOf(log, { minInteractions, minRating: minRating ?? undefined });
+  const filtered = datasetOf(log, { minInteractions, minRating: minRating ?? undefined });
+  const dataset = config.privacy ? numberedById(filtered) : filtered;
   for (const line of dataset.report.lines) to.notes.push(`${name}: ${withoutSource(line, log.source)}`);
   const protocol = storedProtocol(config.protocol, config.protocolParameters, files.where);
   if (protocol.name === 'final')

@@ -14,6 +14,7 @@ import { TimeBudget } from './loop/time-budget.ts';
 import { requirePrecision, type TrainResult } from './loop/options.ts';
 import type { Partitions } from './parallel/options.ts';
 import type { RankingPlan } from './plan.ts';
+import { describePrivacy, PUBLIC } from './privacy/options.ts';
 import { attributeModel } from './stages/attribute-model.ts';
 import { baselines } from './stages/baselines.ts';
 import { blend } from './stages/blend.ts';
@@ -186,6 +187,7 @@ async function describeModel(
     seen: config.seen,
     users: baselines.users,
     metrics,
+    ...(config.privacy && { privacy: [describePrivacy(config.privacy, weights.step), PUBLIC] }),
     baselines: { ...rowsOf(components, config.recipe), ...baselines.metrics },
   });
   const coldStart = prior?.settings.fitted ?? null;

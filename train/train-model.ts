@@ -4,6 +4,7 @@ import { trainEvents, type TrainingEvent, type TrainingOptions } from './events.
 import type { TrainProgress } from './loop/options.ts';
 import type { Files } from '../model/storage/files.ts';
 import { checkOptions, type PlanOptions, planTraining, type TrainingSource } from './plan.ts';
+import type { PrivacyOptions } from './privacy/options.ts';
 import { runPlan, type TrainedModel } from './run-plan.ts';
 import { planTransfer, type TransferOptions } from './transfer/plan-transfer.ts';
 
@@ -19,6 +20,8 @@ export interface TrainModelOptions extends TrainingOptions<TrainProgress>, Trans
   protocol?: Protocol;
   /** Recommend items that a user has had before, too: validation then ranks them. */
   includeSeen?: boolean;
+  /** Keep users' data private, as `attune train --dp` does: `{ epsilon: 8, delta: 1e-6 }`. */
+  dp?: PrivacyOptions;
 }
 
 /**

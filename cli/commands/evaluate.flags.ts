@@ -35,6 +35,10 @@ const flags = {
   ),
   dump: text('<file.jsonl>', 'write the ranks and the 100 best items of every user'),
   next: integerFlag('<n>', "instead: continue histories by n items, compare with users' next n events", 1),
+  membership: text(
+    '<outsiders>',
+    'instead: a log of users who were not trained on; how well the loss tells those of --data from them',
+  ),
   beside: text('<path>', 'with --next: another model on the same users'),
   ...logFlags,
   ...decodeFlags,
@@ -67,6 +71,9 @@ export default command({
     if (next !== undefined && flags.groups !== undefined)
       throw new UsageError('--groups compares lists of one moment; it cannot be combined with --next');
     if (next !== undefined) return (await import('../output/next-events.ts')).runNext({ ...flags, data, next });
+    const { membership } = flags;
+    if (membership !== undefined)
+      return (await import('./membership.ts')).runMembership({ ...flags, data, membership });
     const idle = NEXT_FLAGS.find((flag) => typed.has(flag));
     if (idle) throw new UsageError(`${kebab(idle)} requires --next`);
     await (await import('./evaluate.ts')).runEvaluate({ ...flags, data });

@@ -37,6 +37,7 @@ const RANKING = [
   'initVectors',
   'freezeEpochs',
   'domainColumn',
+  'dp',
 ] as const;
 const FIXED = [
   'set',

@@ -26,7 +26,8 @@ import {
   vectors,
 } from '../flags/shared.ts';
 import { SYNC } from '../../train/parallel/options.ts';
-import { integerFlag, keyValue, list, numberFlag } from '../flags/values.ts';
+import { integerFlag, keyValue, list, numberFlag, numbersByName } from '../flags/values.ts';
+import { describeChoices } from '../../train/privacy/options.ts';
 import { MAPS } from '../../train/transfer/maps.ts';
 
 const MAP_HELP = Object.entries(MAPS)
@@ -78,6 +79,11 @@ const flags = {
       .map(([key, { help, default: value }]) => `${key}: ${help} (${value})`)
       .join('; ')}`,
     'steps=50',
+  ),
+  dp: numbersByName(
+    '<key=value,...>',
+    `train with user-level differential privacy: ${describeChoices()}`,
+    'epsilon=8,delta=1e-6',
   ),
   // What workers do for a training with --workers.
   partition: hidden(integerFlag('<p>', 'with --round: train this partition for a round', 1)),

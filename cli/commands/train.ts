@@ -21,6 +21,7 @@ import { finalPlan } from '../../train/final-plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
 import { rowsOf, type TrainedModel } from '../../train/run-plan.ts';
 import { checkParallel } from '../../train/parallel/options.ts';
+import { describePrivacy, type PrivacyOptions, spentBy } from '../../train/privacy/options.ts';
 import { describeBlend } from '../../train/stages/blend.ts';
 import { commandName, openDevice, Output, planFrom, say, shellWord } from '../common.ts';
 import { columnsOf, openItems, readIds } from '../input/data.ts';
@@ -79,6 +80,7 @@ const FIXED = [
   'domainColumn',
   'workers',
   'sync',
+  'dp',
 ] as const satisfies readonly FixedFlag[];
 
 /** @param given names of the flags that the user typed */
@@ -155,6 +157,7 @@ async function planNew(
     events,
     domainColumn: flags.domainColumn,
     parallel: flags.workers === undefined ? undefined : checkParallel(flags.workers, flags.sync),
+    dp: flags.dp as PrivacyOptions | undefined,
   };
   // Before files are read, which may take long.
   const settings = checkOptions(options);
@@ -329,6 +332,7 @@ export function reportTraining(trained: TrainedModel, plan: RankingPlan, flags: 
     ...(config.init && { init: config.init }),
     baselines: baselines.metrics,
     model: { path: flags.out, step, epoch },
+    ...(config.privacy && { privacy: { ...config.privacy, spent: spentBy(config.privacy, step) } }),
     ...(result.rounds && { rounds: result.rounds }),
   });
   out.line(`${REASONS[result.reason]}; ${formatCount(result.step)} steps, ${formatCount(result.epoch)} whole epochs.`);
@@ -380,6 +384,11 @@ function printMetrics(trained: TrainedModel, { split, settings }: RankingPlan, o
   const { config, metrics, components, baselines, step } = trained;
   if (config.protocol === 'final') {
     out.line('\nNo validation: it was trained on all events, with what the validation of another model chose.');
+    return;
+  }
+  if (config.privacy) {
+    out.line(`\n${describePrivacy(config.privacy, step)}.`);
+    out.line('Not validated: that would read the log without noise. What evaluate prints is not covered either.');
     return;
   }
   if (!metrics) {

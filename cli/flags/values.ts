@@ -62,6 +62,22 @@ export const keyValue = (value: string, help: string, example: string): Flag<Rea
     return new Map(previous).set(text.slice(0, at).trim(), text.slice(at + 1).trim());
   });
 
+/** Numbers by name, as `epsilon=8,delta=1e-6`. */
+export const numbersByName = (
+  value: string,
+  help: string,
+  example: string,
+): Flag<Readonly<Record<string, number>> | undefined> =>
+  parsed(value, help, (text) => {
+    const named = text.split(',').map((part): [string, number] => {
+      const at = part.indexOf('=');
+      return [part.slice(0, Math.max(0, at)).trim(), numberOf(part.slice(at + 1))];
+    });
+    if (named.some(([name, number]) => name === '' || Number.isNaN(number)))
+      throw new InvalidArgumentError(`expected numbers by name, as in ${example}.`);
+    return Object.fromEntries(named);
+  });
+
 /** Several of them, in order. */
 export const list = (value: string, help: string): Flag<string[] | undefined> =>
   parsed(value, help, (text, previous) => [...(previous ?? []), text]);

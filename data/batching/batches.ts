@@ -18,7 +18,8 @@ export function maxMasked(maxTokens: number, share: number): number {
   return Math.ceil((maxTokens * Math.min(1, Math.max(0.25, 1.5 * share))) / 64) * 64;
 }
 
-/** Streams of the seed, apart from that of the windows: for masks, for hiding side features, and the request's time. */
+/** Streams of the seed, apart from that of the windows: of users' own windows, for masks, for hiding, and the request's time. */
+const USERS = 0x05e125;
 const MASKS = 0x5f3759df;
 const HIDDEN = 0x51de;
 const UNASKED = 0x7175e7;
@@ -36,19 +37,43 @@ const UNASKED = 0x7175e7;
  * @throws InputError when a window does not fit into a batch
  */
 export function* planEpoch(split: Split, options: BatchOptions): Pieces<Epoch> {
-  const { continuation, cloze, seed, epoch } = options;
+  const { continuation } = options;
   if (continuation) return yield* planContinuations(split, { ...options, continuation });
   const { windows, packed } = yield* planWindows(split, options);
   return {
     count: packed.length,
     *batches(skip = 0) {
-      for (let i = skip; i < packed.length; i++) {
-        const batch = fillBatch(split, windows, packed[i] as Uint32Array, i, options);
-        if (cloze) mask(batch, split.items, cloze, seeded(seed ^ MASKS, epoch * 2 ** 16 + i));
-        yield batch;
-      }
+      for (let i = skip; i < packed.length; i++) yield fillBatch(split, windows, packed[i] as Uint32Array, i, options);
     },
   };
+}
+
+/**
+ * A batch for each of some users, in their order: one window of the training history, at a random position where it is
+ * longer. It is all that a user contributes to a step of private training (train/privacy/trainer.ts).
+ *
+ * @throws InputError when a window does not fit into a batch
+ */
+export function* userBatches(
+  split: Split,
+  users: ArrayLike<number>,
+  options: BatchOptions,
+): Generator<Batch, void, undefined> {
+  checkWindow(options);
+  const { window, seed, epoch, cloze, augment } = options;
+  const random = seeded(seed ^ USERS, epoch);
+  const extra = cloze ? 0 : 1;
+  const writer = new WindowWriter();
+  for (const user of Array.from(users)) {
+    const n = split.trainLength(user) - extra;
+    if (n < 1) throw new Error(`batches: expected users with training events, got user ${user} with ${n + extra}`);
+    const first = split.range(user)[0] + random.below(Math.max(0, n - window) + 1);
+    const events = Math.min(n, window) + extra;
+    const kept = changesWindows(augment) ? augmentWindow(augment, events, seed, epoch, writer.length).length : events;
+    writer.push(user, first, kept - extra, events);
+  }
+  const windows = writer.finish();
+  for (let i = 0; i < users.length; i++) yield fillBatch(split, windows, Uint32Array.of(i), i, options);
 }
 
 /** The batches of one epoch, planned at once. */
@@ -146,6 +171,8 @@ function fillBatch(split: Split, windows: Windows, ids: Uint32Array, number: num
     batch.tokens = to;
   }
   batch.weights.fill(1 / batch.tokens, 0, batch.tokens);
+  const { cloze } = options;
+  if (cloze) mask(batch, split.items, cloze, seeded(seed ^ MASKS, epoch * 2 ** 16 + number));
   return writer ? { ...batch, side: writer.finish() } : batch;
 }
 

@@ -45,6 +45,7 @@ export default {
           page('several-machines', 'Batch scoring and several machines'),
           page('federated', 'Federated rounds'),
           page('browser', 'In the browser'),
+          page('privacy', 'Private training'),
           page('scale', 'Scale'),
           page('limitations', 'Limitations'),
         ],

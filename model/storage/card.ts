@@ -18,6 +18,8 @@ export interface CardResult {
   users: number;
   /** null when no validation has run. */
   metrics: Record<string, number> | null;
+  /** What a private training guarantees, and what it does not cover. */
+  privacy?: readonly string[];
   /** Name → metrics of simple recommenders on the same split. */
   baselines?: Record<string, Record<string, number>>;
 }
@@ -51,6 +53,7 @@ export function modelCard(config: ModelConfig, result: CardResult): string {
     ),
     '## Metrics',
     metricsTable(config, result),
+    ...(result.privacy ? ['## Privacy', ...result.privacy.map((line) => cardText(`${line}.`))] : []),
     '## Training',
     `${count(result.step)} steps, ${count(result.epoch)} ${result.epoch === 1 ? 'epoch' : 'epochs'} finished, ${count(Math.round(result.elapsedSeconds))} seconds on ${cardText(config.device)}; ` +
       `batches of ${count(config.tokenBudget)} tokens, seed ${config.seed}.`,
@@ -66,6 +69,7 @@ export function modelCard(config: ModelConfig, result: CardResult): string {
 function metricsTable(config: ModelConfig, result: CardResult): string {
   if (config.protocol === 'final')
     return 'It was trained on all events, with the epochs and the blend that the validation of another model chose, so that nothing is left to measure it on.';
+  if (result.privacy) return 'Not validated: that would read the log without noise.';
   if (!result.metrics) return 'No validation has run yet: the weights are those of the last checkpoint.';
   const protocol = storedProtocol(config.protocol, config.protocolParameters, 'config.json');
   const row = (name: string, metrics: Record<string, number>) => [

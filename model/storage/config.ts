@@ -85,6 +85,8 @@ export interface ModelConfig {
   init?: InitRecord;
   /** How its training is divided among workers; absent where one machine trains it. */
   parallel?: Parallel;
+  /** How its training keeps users' data private; absent where it does not. */
+  privacy?: Privacy;
   /** How attributes rank cold items; present under the protocol cold-items once a training has ended. */
   attributeMemory?: AttributeModel;
 }
@@ -103,6 +105,23 @@ export interface Parallel {
   rate: number;
   momentum: number;
   exchange: Exchange;
+}
+
+/** User-level differential privacy of a training (train/privacy/trainer.ts): with one user more or less, it is much the same. */
+export interface Privacy {
+  /** The guarantee after all steps: (ε, δ). */
+  epsilon: number;
+  delta: number;
+  /** C: the largest norm of a user's gradient, over all weights. */
+  clip: number;
+  /** σ: the noise's standard deviation over C. */
+  noise: number;
+  /** q: the probability that a user is in a step. */
+  rate: number;
+  /** As planned; the weights say how many were taken. */
+  steps: number;
+  /** The noise's seed, where it can be repeated: nothing is private then. */
+  noiseSeed?: number;
 }
 
 /** What an update did. */
@@ -239,6 +258,16 @@ const parallel = object<Parallel>({
   exchange: oneOf(EXCHANGES),
 });
 
+const privacy = object<Privacy>({
+  epsilon: checkNumber(Number.MIN_VALUE),
+  delta: checkNumber(Number.MIN_VALUE, 1),
+  clip: checkNumber(Number.MIN_VALUE),
+  noise: checkNumber(0),
+  rate: checkNumber(Number.MIN_VALUE, 1),
+  steps: checkInteger(1, MOST),
+  noiseSeed: { optional: checkInteger(0, MOST) },
+});
+
 /** What config.json may hold. A key that is not listed is refused: it is damage, or of a newer version. */
 const configCheck = object<ModelConfig>({
   formatVersion: checkInteger(1, MOST),
@@ -278,6 +307,7 @@ const configCheck = object<ModelConfig>({
   update: { optional: update },
   init: { optional: init },
   parallel: { optional: parallel },
+  privacy: { optional: privacy },
   attributeMemory: { optional: attributeMemory },
 });
 

@@ -63,6 +63,8 @@ function reduced(args: readonly string[]): string[] {
   if (budget >= 0) out[budget + 1] = '2s';
   const resumed = out.includes('--resume');
   const rankerAlone = resumed && out.includes('--ranker');
+  // Private training plans its steps, on one user at a time, and is small.
+  if (out.includes('--dp')) return out;
   if (command === 'train' && !out.includes('--epochs') && !rankerAlone) out.push('--epochs', '1');
   if (resumed && !rankerAlone) return out;
   const sets = (i: number): boolean => ['--set', '--range'].includes(args[i - 1]);

@@ -4,6 +4,7 @@ import { loadModel } from '../../model/storage/load-model.ts';
 import { Stopped } from '../loop/time-budget.ts';
 import { trainEncoder } from '../loop/trainer.ts';
 import { trainInRounds } from '../parallel/rounds.ts';
+import { trainPrivately } from '../privacy/trainer.ts';
 import type { RankingStage, TrainingRun } from './training-run.ts';
 
 export const encoder: RankingStage = {
@@ -22,7 +23,7 @@ export const encoder: RankingStage = {
 
   async run(run, { deadline, signal }) {
     const { plan, device, files, includeSeen, transitions, partitions, initialized } = run;
-    const { parallel } = plan.config;
+    const { parallel, privacy } = plan.config;
     const options = {
       ...plan,
       ...run.sinks,
@@ -39,7 +40,9 @@ export const encoder: RankingStage = {
     const { result, best } =
       parallel && partitions
         ? await trainInRounds(run.encoder, options, { ...plan.config, parallel }, partitions)
-        : await trainEncoder(run.encoder, options);
+        : privacy
+          ? await trainPrivately(run.encoder, options, privacy)
+          : await trainEncoder(run.encoder, options);
     run.result = result;
     if (result.reason === 'interrupted') throw new Stopped('interrupted');
     await run.useBest(best);

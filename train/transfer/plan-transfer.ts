@@ -80,7 +80,7 @@ function requireSource(loaded: LoadedModel, where: string): Settings {
 }
 
 /** @throws InputError for what no training from another model's weights has */
-function requireOptions({ settings = {}, parallel, protocol }: PlanOptions): void {
+function requireOptions({ settings = {}, parallel, protocol, dp }: PlanOptions): void {
   const refuse = (setting: string, value: string, hint: string): never => {
     throw new InputError('conflicting-settings', 'not with the weights of another model', { setting, value, hint });
   };
@@ -91,6 +91,7 @@ function requireOptions({ settings = {}, parallel, protocol }: PlanOptions): voi
       `leave it out: items have embeddings of their own (${option('map', 'attributes')} starts them from attributes)`,
     );
   if (protocol?.name === 'cold-items') refuse('protocol', protocol.name, 'choose another protocol');
+  if (dp) refuse('dp', `epsilon=${dp.epsilon}`, 'leave it out: a private training starts from nothing');
   if (parallel) refuse('workers', String(parallel.workers), 'leave it out: one machine trains it');
 }
 

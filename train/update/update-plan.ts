@@ -17,6 +17,7 @@ import { loadTraining } from '../../model/storage/training-record.ts';
 import type { BlendWeights } from '../../model/transitions/transitions.ts';
 import { countItems } from '../baselines/baselines.ts';
 import { type AnySource, catalogItems, RankingPlan } from '../plan.ts';
+import { refusePrivate } from '../privacy/options.ts';
 import { count, type Notes, storedSideFeatures } from '../side-features.ts';
 import { VERSION } from '../version.ts';
 import { startTensors } from './start-rows.ts';
@@ -154,6 +155,7 @@ export async function planUpdate(model: Files, source: AnySource, options: Updat
 
 /** @throws InputError for a model that no update starts from */
 function requireUpdatable({ config, weights }: LoadedModel, where: string): void {
+  refusePrivate(config, where, 'an update would learn without noise');
   if (weights.from === 'checkpoint')
     throw new InputError('unfinished-model', `${where}: not validated yet; an update starts from a finished training`, {
       hint: `let it end first (${option('resume')})`,
