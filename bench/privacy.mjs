@@ -6,7 +6,7 @@
  *   npm run bench:privacy -- LOG [--out DIR] [--epsilon 8,4,2] [--set key=value …] [--dp clip=1,steps=100] [--epochs 30]
  *
  * LOG is a text file with a header, whose first column is the user. Trainings without privacy take --epochs and, beside the
- * default settings, those of the private ones. Noise is seeded, so that figures can be repeated.
+ * default settings, those of the private ones. Noise is seeded, so that a run can be repeated.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
