@@ -6,9 +6,11 @@
  *   node dist/bench/transfer.js halves --data FOLDER                half of MovieLens 100K's movies from the other half,
  *                                                                   of other users, by attributes
  *
- * FOLDER holds ml-100k.inter and ml-100k.item. --sizes 1,5,20,100 (percent of users), --steps 60,120,200,400 (for each
- * size), --freeze 0.25 (share of the epochs, for one more row), --seed 1. Users beyond the share are tested on, and train
- * nothing. The item catalog is that of the whole log.
+ * FOLDER holds ml-100k.inter and ml-100k.item. --sizes 1,5,20,100 (percent of users), --steps 60,120,120,240 (for each
+ * size), --rows map,frozen,encoder (beside the training from nothing: all weights trained from the start, the item table
+ * alone for a quarter of the epochs, and an encoder without rows of items), --rate 0.0005 (learning rate of those rows),
+ * --epochs 15 (of the first half), --seed 1. Users beyond the share are tested on, and train nothing. The item catalog is
+ * that of the whole log.
  */
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
@@ -34,8 +36,10 @@ const { values, positionals } = parseArgs({
     data: { type: 'string' },
     init: { type: 'string' },
     sizes: { type: 'string', default: '1,5,20,100' },
-    steps: { type: 'string', default: '60,120,200,400' },
-    freeze: { type: 'string', default: '0.25' },
+    steps: { type: 'string', default: '60,120,120,240' },
+    rows: { type: 'string', default: 'map,frozen,encoder' },
+    rate: { type: 'string' },
+    epochs: { type: 'string', default: '15' },
     seed: { type: 'string', default: '1' },
   },
 });
@@ -97,6 +101,8 @@ interface Trained {
   alone: PerUser;
   steps: number;
   best: number | null;
+  /** On the validation users, before the first step; null without another model's weights. */
+  start: number | null;
   cpu: number;
   files: Files;
 }
@@ -104,6 +110,8 @@ interface Trained {
 async function trained(plan: RankingPlan): Promise<Trained> {
   const before = process.cpuUsage();
   const files = new MemoryFiles(mode);
+  // The same for every row, and half of the time of the short trainings.
+  Object.defineProperty(plan, 'baselines', { value: () => [].values() });
   const { result } = await runPlan(plan, { device, files });
   const { user, system } = process.cpuUsage(before);
   const loaded = await loadModel(files);
@@ -112,7 +120,9 @@ async function trained(plan: RankingPlan): Promise<Trained> {
     const of = async (blend: typeof model.blend): Promise<PerUser> =>
       (await evaluate(model.encoder, plan.split, { split: 'test', blend, components: false })).perUser;
     const [whole, alone] = [await of(model.blend), await of(null)];
-    return { whole, alone, steps: result.step, best: result.bestStep, cpu: (user + system) / 1e6, files };
+    const [first] = result.validations;
+    const start = first?.step === 0 ? first.metrics['NDCG@10'] : null;
+    return { whole, alone, start, steps: result.step, best: result.bestStep, cpu: (user + system) / 1e6, files };
   } finally {
     model.dispose();
   }
@@ -129,31 +139,35 @@ function report(size: number, name: string, own: Trained, nothing: Trained): voi
     return ` ${mean < 0 ? '' : '+'}${digits(mean)} (${digits(low)} to ${digits(high)}), p ${p.toFixed(3)}`;
   };
   const cell = (of: 'whole' | 'alone'): string => `${digits(mean(own[of]['NDCG@10']))}${against(of)}`;
-  const { steps, best, cpu } = own;
+  const { steps, best, start, cpu } = own;
+  const at = start === null ? '' : digits(start);
   console.log(
-    `| ${size} % | ${name} | ${cell('alone')} | ${cell('whole')} | ${best} of ${steps} | ${cpu.toFixed(0)} |`,
+    `| ${size} % | ${name} | ${cell('alone')} | ${cell('whole')} | ${at} | ${best} of ${steps} | ${cpu.toFixed(0)} |`,
   );
 }
 
 async function compareSizes(source: TrainingSource, from: Files, map: string): Promise<void> {
   const steps = numbers(values.steps);
-  console.log('| users | start | NDCG@10 alone | with transitions | best step | CPU s |\n|---|---|---|---|---|---|');
+  console.log('| users | start | NDCG@10 alone | with transitions | validation at step 0 | best step | CPU s |');
+  console.log('|---|---|---|---|---|---|---|');
   for (const [i, size] of numbers(values.sizes).entries()) {
     const take = (plan: RankingPlan) => onShare(plan, size, steps[i] ?? steps[steps.length - 1]);
     // The encoder's shape is that of the model in all rows.
-    const carried = take(await planTransfer(from, source, { map, seed }));
+    const settingsOf = (rate: string | undefined): Record<string, string> => (rate ? { learningRate: rate } : {});
+    const given = { map, seed, settings: settingsOf(values.rate) };
+    const carried = take(await planTransfer(from, source, given));
     const { d, ff, blocks, heads, window } = carried.settings;
     const settings = { d: `${d}`, ff: `${ff}`, blocks: `${blocks}`, heads: `${heads}`, window: `${window}` };
     const nothing = await trained(take(planTraining(source, { settings, seed })));
     report(size, 'nothing', nothing, nothing);
-    const whole = await trained(carried);
-    report(size, `--map ${map}`, whole, nothing);
-    const frozenEpochs = Math.max(1, Math.round(Number(values.freeze) * (carried.epochs ?? 1)));
-    if (Number(values.freeze) > 0) {
-      const frozen = take(await planTransfer(from, source, { map, seed, freezeEpochs: frozenEpochs }));
+    const rows = values.rows.split(',');
+    if (rows.includes('map')) report(size, `--map ${map}`, await trained(carried), nothing);
+    if (rows.includes('frozen')) {
+      const frozenEpochs = Math.max(1, Math.round((carried.epochs ?? 1) / 4));
+      const frozen = take(await planTransfer(from, source, { ...given, freezeEpochs: frozenEpochs }));
       report(size, `and frozen for ${frozenEpochs} of ${carried.epochs} epochs`, await trained(frozen), nothing);
     }
-    if (carried.init) {
+    if (carried.init && rows.includes('encoder')) {
       const V = carried.items.length;
       const findRows = async () => ({ rows: new Float32Array(V * d), mapped: new Uint8Array(V) });
       const encoder = carried.with({ init: { ...carried.init, findRows, readsTower: false } });
@@ -175,7 +189,7 @@ try {
       name: `half ${which}`,
       items,
     });
-    const first = planTraining(part(0), { seed, epochs: 30 });
+    const first = planTraining(part(0), { seed, epochs: Number(values.epochs) });
     const before = process.cpuUsage();
     const files = new MemoryFiles('half');
     const { metrics, result } = await runPlan(first, { device, files });
