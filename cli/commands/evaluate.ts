@@ -17,6 +17,7 @@ import { evaluateDomains, hasDomains } from '../../train/evaluation/domains.ts';
 import { evaluatePostProcessing } from '../../train/evaluation/reranking.ts';
 import type { Evaluation } from '../../train/evaluation/evaluate.ts';
 import { type Metrics, MISS } from '../../train/evaluation/metrics.ts';
+import { paired } from '../../train/evaluation/statistics.ts';
 import { groupNames, openGroups } from '../input/groups.ts';
 import {
   listMeasures,
@@ -113,7 +114,9 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
     const result = { ...ranked.plain, metrics: withMeasures(ranked.plain, measures) };
     const { domains } = ranked;
     const moved = variants.map(({ name, label, options, candidates }) => {
-      return { name, label, options, candidates, metrics: withMeasures(ranked.after[name], measures) };
+      const of = ranked.after[name];
+      const difference = paired(of.perUser['NDCG@10'], result.perUser['NDCG@10'], 1);
+      return { name, label, options, candidates, metrics: withMeasures(of, measures), difference };
     });
     const baselines: Record<string, Metrics> = {};
     const beside: ({ name: string } & TargetMetrics)[] = [];
@@ -154,7 +157,9 @@ export async function runEvaluate(flags: EvaluateFlags): Promise<void> {
       ...(result.cost && { cost: result.cost }),
       ...(moved.length > 0 && {
         after: Object.fromEntries(
-          moved.map(({ name, options, candidates, metrics }) => [name, { options, items: candidates, metrics }]),
+          moved.map(({ name, options, candidates, metrics, difference }) => {
+            return [name, { options, items: candidates, metrics, difference: { 'NDCG@10': difference } }];
+          }),
         ),
       }),
       baselines,

@@ -12,6 +12,7 @@ import {
 import type { RerankingVariant } from '../../train/evaluation/reranking.ts';
 import { KEPT, type PerUser, type TargetMetrics } from '../../train/evaluation/collector.ts';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
+import type { Difference } from '../../train/evaluation/statistics.ts';
 import { exposureShare, listMiscalibration } from '../../train/fairness/items.ts';
 import { UsageError } from '../errors.ts';
 import type { PostProcessingFlags } from '../flags/post-processing.ts';
@@ -197,12 +198,13 @@ const SHOWN = ['NDCG@10', 'HR@10', 'Coverage@10', 'Diversity@10', 'MeanPopularit
 /** What each option costs and gains, below the metrics of the model as it is. */
 export function postProcessingTable(
   plain: { candidates: number; metrics: Metrics },
-  variants: readonly { label: string; candidates: number; metrics: Metrics }[],
+  variants: readonly { label: string; candidates: number; metrics: Metrics; difference: Difference }[],
   measures: readonly ListMeasure[],
 ): string {
   const names = [...SHOWN, ...measures.map(({ name }) => name)];
   const shown = names.filter((name) => plain.metrics[name] !== undefined);
-  const rows = [{ label: 'plain', ...plain }, ...variants].map(({ label, candidates, metrics }) => [
+  const costs = variants.map(({ difference: { mean, p } }) => [mean.toFixed(4), formatMetric(p)]);
+  const rows = [{ label: 'plain', ...plain }, ...variants].map(({ label, candidates, metrics }, i) => [
     label,
     formatCount(candidates),
     ...shown.map((name) =>
@@ -212,6 +214,7 @@ export function postProcessingTable(
           ? metrics[name].toFixed(1)
           : formatMetric(metrics[name]),
     ),
+    ...(costs[i - 1] ?? ['', '']),
   ]);
-  return table(['after the score', 'items', ...shown.map(printable)], rows);
+  return table(['after the score', 'items', ...shown.map(printable), 'NDCG@10 by', 'p'], rows);
 }

@@ -104,12 +104,19 @@ describe('evaluate', () => {
       metricsOf((line) => capped(punished(line).filter((id) => passes(id) && !denied(id)))),
     );
     expect(after.together.items).toBe(5);
+    for (const { metrics: own, difference } of Object.values<typeof after.where>(after)) {
+      const { mean, low, high, p } = difference['NDCG@10'];
+      expect(mean).toBeCloseTo(own['NDCG@10'] - metrics['NDCG@10'], 10);
+      expect([low <= mean && mean <= high, p > 0 && p <= 1]).toEqual([true, true]);
+    }
   });
 
   test('prints a table, and warns of conditions that no item meets', async () => {
     const args = ['evaluate', '--model', 'm', '--data', 'log.csv', '--no-baselines'];
     const { stdout } = await run(...args, '--diversity', '0.5', '--cap', 'kind=3');
-    expect(stdout).toMatch(/after the score +items +NDCG@10 +HR@10 +Coverage@10 +Diversity@10 +MeanPopularity@10/);
+    expect(stdout).toMatch(
+      /after the score +items +NDCG@10 +HR@10 +Coverage@10 +Diversity@10 +MeanPopularity@10 +NDCG@10 by +p/,
+    );
     expect(stdout).toMatch(/plain +12 .*\n.*diversity 0\.5 +12 .*\n.*cap kind=3 +12 .*\n.*together +12 /);
     const nobody = await run(...args, '--where', 'price>1000');
     expect(nobody.stderr).toContain('attune: where price>1000: no item of the catalog is left');

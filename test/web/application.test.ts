@@ -81,6 +81,28 @@ async function finished(): Promise<void> {
   expect(await page.locator('.notice.error').allTextContents()).toEqual([]);
 }
 
+/** Groups of the validation users of the training that has ended. */
+async function compareGroups(): Promise<void> {
+  await page.getByRole('button', { name: 'Compare groups' }).click();
+  const table = page.getByRole('table', { name: 'Who is served how well' });
+  await table.getByRole('row', { name: /^1-10 \(few\) 8 / }).waitFor();
+  expect(await table.getByRole('columnheader').allTextContents()).toEqual([
+    'history',
+    'Users',
+    'NDCG@10',
+    'in the top 10',
+    'popularity',
+    'Markov',
+    'windowed Markov',
+  ]);
+  await page.getByLabel('Groups').selectOption('items: kind');
+  await table.getByRole('row', { name: /^books / }).waitFor();
+  await page
+    .getByText(/How far lists are from the mix of the user's history .*: model \d\.\d\d, popularity \d/)
+    .waitFor();
+  await screenshot(page, '2-groups');
+}
+
 describe('the application', () => {
   it('takes a dropped log, and lets its columns be corrected', async () => {
     const { csv, items } = smallLog();
@@ -115,6 +137,7 @@ describe('the application', () => {
       await finished();
       await page.waitForTimeout(200); // the device is asked once more
       bytes.push(Number(await page.locator('.device').getAttribute('data-bytes')));
+      if (run === TRAININGS - 1) await compareGroups();
       await page.getByRole('button', { name: 'New training' }).click();
     }
     expect(bytes[0]).toBeGreaterThan(0);
@@ -192,6 +215,23 @@ describe('the application', () => {
     await page.getByLabel('Only items where').fill('');
     await page.getByLabel('Only items where').blur();
     await expect.poll(async () => (await top())[0]).toBe('Thing number 6');
+  });
+
+  it('keeps the mix of the history, and shows both', async () => {
+    const before = await top();
+    await page.getByLabel('Keep the mix of').selectOption('kind');
+    await page.getByLabel(/^Weight/).fill('1');
+    const mix = page.getByRole('table', { name: 'The mix of the history' });
+    await expect
+      .poll(() => mix.locator('tbody tr').allTextContents())
+      .toEqual(expect.arrayContaining([expect.stringMatching(/^books33.%\d\d.%$/)]));
+    await page.getByText(/Apart by 0\.0\d/).waitFor();
+    // Things of three kinds take turns.
+    const kinds = (await top()).map((title) => Number(title.split(' ')[2]) % 3);
+    for (const at of [0, 3, 6]) expect([...kinds.slice(at, at + 3)].sort()).toEqual([0, 1, 2]);
+    await screenshot(page, '5-mix');
+    await page.getByLabel('Keep the mix of').selectOption('');
+    await expect.poll(top).toEqual(before);
   });
 
   it('adapts to the history and forgets it again', async () => {

@@ -6,6 +6,7 @@ import { askState } from '../state.ts';
 import { useStore } from '../store.ts';
 import { AddButton, HistoryCard, Search, WithModel } from '../ui/asking.tsx';
 import { Adapt } from '../ui/adapt.tsx';
+import { CalibrationCard, type CalibrationChoice } from '../ui/calibration.tsx';
 import { Attributes, Field, Notice } from '../ui/components.tsx';
 import { Why } from '../ui/why.tsx';
 import type { RecommendQuery, Recommendation } from '../../recommend/index.ts';
@@ -17,7 +18,7 @@ export function RecommendPage() {
 }
 
 /** Post-processing of the list; empty values change nothing. */
-interface ListOptions {
+interface ListOptions extends CalibrationChoice {
   seen: boolean;
   where: string;
   diversity: number;
@@ -26,7 +27,14 @@ interface ListOptions {
 
 function Recommending({ model }: { model: OpenedModel }) {
   const history = useStore(askState, (state) => state.history);
-  const [options, setOptions] = useState<ListOptions>({ seen: model.includeSeen, where: '', diversity: 0, penalty: 0 });
+  const [options, setOptions] = useState<ListOptions>({
+    seen: model.includeSeen,
+    where: '',
+    diversity: 0,
+    penalty: 0,
+    mix: '',
+    calibration: 0.3,
+  });
   const [answer, setAnswer] = useState<PageAnswer | null>(null);
   const [error, setError] = useState<string | null>(null);
   const adapted = useStore(askState, (state) => state.adapted);
@@ -70,6 +78,14 @@ function Recommending({ model }: { model: OpenedModel }) {
         <div class="stack">
           <Search model={model} />
           <Tuning model={model} options={options} onChange={setOptions} />
+          {model.mixes.length > 0 && (
+            <CalibrationCard
+              model={model}
+              options={options}
+              mix={options.mix === '' ? null : (answer?.mix ?? null)}
+              onChange={(change) => setOptions((now) => ({ ...now, ...change }))}
+            />
+          )}
           <Adapt />
         </div>
       </div>
@@ -77,7 +93,8 @@ function Recommending({ model }: { model: OpenedModel }) {
   );
 }
 
-function queryOf(history: string[], { seen, where, diversity, penalty }: ListOptions): RecommendQuery {
+function queryOf(history: string[], options: ListOptions): RecommendQuery {
+  const { seen, where, diversity, penalty, mix, calibration } = options;
   return {
     history,
     k: LISTED,
@@ -85,6 +102,7 @@ function queryOf(history: string[], { seen, where, diversity, penalty }: ListOpt
     ...(where.trim() !== '' && { where }),
     ...(diversity > 0 && { diversity }),
     ...(penalty > 0 && { popularityPenalty: penalty }),
+    ...(mix !== '' && { calibrate: { [mix]: calibration } }),
   };
 }
 

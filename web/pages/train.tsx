@@ -5,6 +5,7 @@ import { appState, dataState, type TrainingState, trainingState } from '../state
 import { useStore } from '../store.ts';
 import { Chart } from '../ui/chart.tsx';
 import { Notice, ProgressBar, Stat } from '../ui/components.tsx';
+import { GroupsCard } from '../ui/groups.tsx';
 import { TrainingForm } from '../ui/training-form.tsx';
 import type { Metrics } from '../../train/evaluation/metrics.ts';
 import type { ModelEntry } from '../worker/contract.ts';
@@ -150,6 +151,7 @@ function Running() {
         <Charts state={state} />
         <Compare state={state} />
       </div>
+      {done && <GroupsCard key={model} />}
       {state.notes.length > 0 && (
         <details class="card">
           <summary>What was chosen</summary>

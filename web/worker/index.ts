@@ -21,7 +21,7 @@ import type {
 import { sendWholeErrors } from './errors.ts';
 import { listModels, removeModel, writing } from './library.ts';
 import type { Opened } from './log.ts';
-import type { OnTrain } from './training.ts';
+import type { OnTrain, Prepared } from './training.ts';
 
 const logs = () => import('./log.ts');
 const trainings = () => import('./training.ts');
@@ -32,6 +32,8 @@ const benches = () => import('./bench.ts');
 let opened: Opened | null = null;
 let filter: Filter = { minInteractions: 5, minRating: null };
 let stopping: AbortController | null = null;
+/** What was trained last. */
+let trained: Prepared | null = null;
 /** Whether the engine is loaded, and may have a device. */
 let computed = false;
 
@@ -83,6 +85,7 @@ const api = {
     return training(async (signal) => {
       const { prepareNew, runTraining } = await trainings();
       const prepared = await prepareNew(log, filter, plan);
+      trained = prepared;
       return writing(prepared.files.where, () => runTraining(prepared, signal, report));
     });
   },
@@ -91,13 +94,22 @@ const api = {
     (await recommending()).closeRecommender(id);
     return training(async (signal) => {
       const { prepareResume, runTraining } = await trainings();
-      return writing(id, async () => runTraining(await prepareResume(id, () => {}), signal, report));
+      return writing(id, async () => {
+        trained = await prepareResume(id, () => {});
+        return runTraining(trained, signal, report);
+      });
     });
   },
 
   /** Saves and stops after the current step; `resume` continues. */
   pause(): void {
     stopping?.abort();
+  },
+
+  /** Groups of the users and items of the training that ended last. */
+  async groups() {
+    if (!trained || stopping) throw new Error('no training has ended here');
+    return (await import('./groups.ts')).compareGroups(trained);
   },
 
   models: listModels,

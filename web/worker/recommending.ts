@@ -5,6 +5,7 @@ import type { Answer, Recommendation, RecommendQuery } from '../../recommend/typ
 import { LISTED } from './contract.ts';
 import { sharedDevice, trim } from './device.ts';
 import { modelFiles } from './library.ts';
+import { type Mix, Mixes } from './mix.ts';
 
 export interface ListedItem {
   id: string;
@@ -15,21 +16,23 @@ export interface ListedItem {
 export interface OpenedModel {
   id: string;
   items: ListedItem[];
+  /** Attributes whose mix in a list can follow that of the history. */
+  mixes: string[];
   /** Whether its training ranked items already seen. */
   includeSeen: boolean;
   note: string | null;
 }
 
-let open: { id: string; recommender: Recommender } | null = null;
+let open: { id: string; recommender: Recommender; mixes: Mixes } | null = null;
 
 export async function openForRecommending(id: string): Promise<OpenedModel> {
   closeRecommender();
   const device = await sharedDevice();
   const recommender = await Recommender.load(await modelFiles(id), { device });
-  open = { id, recommender };
+  open = { id, recommender, mixes: new Mixes(recommender.items) };
   void recommender.warmUp(LISTED).catch(() => {}); // a query reports what is wrong
   const { config, items, weights } = recommender.loaded;
-  return { id, items, includeSeen: config.seen === 'kept', note: weights.note };
+  return { id, items, mixes: open.mixes.names, includeSeen: config.seen === 'kept', note: weights.note };
 }
 
 /** What the page shows of a response. */
@@ -38,6 +41,8 @@ export interface PageAnswer {
   /** Computing time in milliseconds. */
   ms: number;
   attention: AttentionFacts | null;
+  /** Of the attribute that the query calibrates; null without one. */
+  mix: Mix | null;
 }
 
 /** Attention as plain arrays: `rows[block][head]` and `rollout` are [tokens, tokens], a row looks at columns. */
@@ -53,7 +58,11 @@ export async function recommend(query: RecommendQuery): Promise<PageAnswer> {
   await reopenAfterLoss();
   const started = performance.now();
   const { items, attention } = await recommender().recommend(query);
-  return { items, ms: performance.now() - started, attention: attention ? factsOf(attention) : null };
+  const ms = performance.now() - started;
+  const [name] = Object.keys(query.calibrate ?? {});
+  const listed = items.map(({ id }) => id);
+  const mix = name === undefined ? null : (open?.mixes.of(name, query.history, listed) ?? null);
+  return { items, ms, attention: attention ? factsOf(attention) : null, mix };
 }
 
 /** Opens the model again after its device was lost, with its adaptation to the visitor. */

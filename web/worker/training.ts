@@ -23,6 +23,8 @@ export interface Prepared {
   files: Files;
   run: Run;
   plan: RankingPlan;
+  /** Columns by user ID. */
+  users: Opened['users'];
 }
 
 /** Plans a training on an opened log. @throws InputError */
@@ -59,7 +61,7 @@ export async function prepareNew(opened: Opened, filter: Filter, asked: Plan): P
   const run: Run = { source: keptAs(source), reading, filter, plan: asked, state: 'running' };
   if (source.kind === 'file') await keepSource(files, source);
   await saveRun(files, run);
-  return { files, run, plan };
+  return { files, run, plan, users: opened.users };
 }
 
 const keptAs = (source: Opened['source']): Run['source'] =>
@@ -82,7 +84,7 @@ export async function prepareResume(id: string, onProgress: (share: number) => v
   const source = kept.kind === 'shop' ? kept : ({ kind: 'file', ...(await keptSource(files, run)) } as const);
   const opened = await openSource(source, reading, onProgress);
   const plan = await resumePlan(files, sourceOf(opened), { epochs: run.plan.epochs ?? undefined });
-  return { files, run, plan };
+  return { files, run, plan, users: opened.users };
 }
 
 /** Trains until it is done or the signal says to stop; leaves a folder that loads either way. */
