@@ -163,7 +163,7 @@ async function federate(name: string, given: Record<string, string>): Promise<vo
 /** Of each row, or of each coordinate, the share that is largest is dropped, and of each coordinate the smallest, too. */
 function trimmed(updates: readonly WeightValues[], trim: number, byRow: boolean): WeightValues {
   const n = updates.length;
-  const cut = Math.ceil(trim * n);
+  const cut = Math.floor(trim * n + 1e-9);
   const order = Uint32Array.from({ length: n }, (_, i) => i);
   return new Map(
     Array.from(local.shapes, ([name, shape]) => {

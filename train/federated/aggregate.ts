@@ -1,7 +1,7 @@
 /**
  * The mean of clients' updates, with a bound on what the loudest of them can do to a row.
  *
- * Of n updates, k = ⌈trim · n⌉ may be hostile. For each row of each parameter (an item's embedding, say) the norms of the
+ * Of n updates, k = ⌊trim · n⌋ may be hostile. For each row of each parameter (an item's embedding, say) the norms of the
  * clients' contributions are sorted, and the k largest are cut to the (k + 1)-th: winsorized, not dropped. So k clients move
  * a row no further than k clients with the next largest norm would. A row that at most k clients contribute to hardly moves,
  * whoever they are: that is what it costs, and rows of rare items pay it. The mean over all clients of each coordinate,
@@ -20,7 +20,8 @@ export function aggregate(
   shapes: ParameterShapes,
   trim: number,
 ): WeightValues {
-  const cut = Math.min(updates.length - 1, Math.ceil(trim * updates.length));
+  // A share of 0.29 of 100 is 29, despite rounding in binary.
+  const cut = Math.floor(trim * updates.length + 1e-9);
   return new Map(
     Array.from(shapes, ([name, shape]) => {
       const parts = updates.map((update) => update.get(name) as Float32Array);

@@ -40,7 +40,7 @@ export const FEDERATION: FederationTerms = {
   noise: 0,
   trim: 0.1,
   server: 'adam',
-  serverRate: 0.01,
+  serverRate: 0.02,
 };
 
 const MOST_ROUNDS = 1_000_000;
