@@ -38,7 +38,7 @@ export const FEDERATION: FederationTerms = {
   rate: 1,
   clip: 1,
   noise: 0,
-  trim: 0.1,
+  trim: 0,
   server: 'adam',
   serverRate: 0.02,
 };
