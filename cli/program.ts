@@ -1,6 +1,7 @@
 /** The command tree. A command is a file `commands/NAME.flags.ts` and a line in the table. */
 import { Command } from 'commander';
 import { messageLine } from '../data/visible.ts';
+import attack from './commands/attack.flags.ts';
 import backtest from './commands/backtest.flags.ts';
 import bench from './commands/bench.flags.ts';
 import compare from './commands/compare.flags.ts';
@@ -35,6 +36,7 @@ const COMMANDS = [
   backtest,
   evaluate,
   compare,
+  attack,
   search,
   worker,
   federate,

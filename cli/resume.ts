@@ -25,6 +25,7 @@ export interface FixedFlags {
   map?: string;
   freezeEpochs?: number;
   domainColumn?: string;
+  guard?: boolean;
 }
 
 /** Flags whose values the folder does not keep as they were given: whether they are the same is unknown. */
@@ -84,6 +85,8 @@ function repeats(name: FixedFlag, flags: FixedFlags, config: ModelConfig): boole
         (key) => asked?.[key as keyof Parallel] === parallel?.[key as keyof Parallel],
       );
     }
+    case 'guard':
+      return settings.guard === 'on';
     case 'events': {
       const stored = new Set((config.schema.events ?? []).map((column) => column.name));
       const asked = eventNames(flags);

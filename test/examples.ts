@@ -6,6 +6,7 @@ export const SAYS: Record<string, RegExp[]> = {
     /new garden ad +[3-9]\d %/,
     /new cars ad +\d %/,
   ],
+  attack: [/18 profiles push SKU-\d+/, /the guard left out 1[5-8] profiles and \d shoppers/],
   'character-model': [/compare thee to a summer's day\?\nThou art more/],
   'custom-op': [/snake: forward and backward are right/, /step 300: mean squared error [1-9]\.\de-[345]/],
   deepfm: [/AUC of new visits 0\.(8[5-9]|9)/],

@@ -23,6 +23,7 @@ import { settingsFor } from '../model/recipes/recipes.ts';
 import type { Item, ModelConfig, Parallel } from '../model/storage/config.ts';
 import { countItems } from './baselines/baselines.ts';
 import { withDomains } from './domains.ts';
+import { describeGuard, type Guard, guarded } from './attack/guard.ts';
 import { type BaselineMetrics, baselineMetrics } from './baselines/metrics.ts';
 import { requireHorizon } from './loop/schedule.ts';
 import { validationUsers, type WarmStart } from './loop/options.ts';
@@ -129,6 +130,8 @@ export class RankingPlan {
   readonly init: Transfer | null;
   /** Epochs in which the item table alone is trained. */
   readonly frozenEpochs: number;
+  /** Who is left out as injected; null without the setting `guard`. */
+  readonly guard: Guard | null;
   /** Continues what the folder holds. */
   readonly resume: boolean;
   /** Trains the ranker alone on top of the folder's model. */
@@ -174,6 +177,7 @@ export class RankingPlan {
     this.warm = fields.warm ?? null;
     this.init = fields.init ?? null;
     this.frozenEpochs = config.init?.frozenEpochs ?? 0;
+    this.guard = fields.guard ?? null;
     this.resume = resume;
     this.rankerOnly = rankerOnly;
   }
@@ -196,19 +200,22 @@ export class RankingPlan {
     { epochs, resume }: { epochs?: number; resume?: boolean },
   ): RankingPlan {
     const settings = settingsFor(this.config.recipe, given);
-    if (settings.requestTime !== this.settings.requestTime) {
-      throw new InputError('conflicting-settings', 'it decides which features the log gives, and is not searched', {
-        setting: 'settings.requestTime',
-        value: settings.requestTime,
-        hint: 'search once with each',
-      });
-    }
+    for (const [key, what] of Object.entries(FIXED))
+      if (settings[key as keyof typeof FIXED] !== this.settings[key as keyof typeof FIXED])
+        throw new InputError('conflicting-settings', `it decides which ${what}, and is not searched`, {
+          setting: `settings.${key}`,
+          value: settings[key as keyof typeof FIXED],
+          hint: 'search once with each',
+        });
     const config = { ...this.config, hyperparameters: { ...settings }, tokenBudget: settings.budget };
     const plan = new RankingPlan({ ...this, config, settings, notes: [], warnings: [], epochs, resume });
     if (settings.validateUsers === this.settings.validateUsers) plan.#baselines = this.#baselines;
     return plan;
   }
 }
+
+/** Settings that decide on the data, and what of it. */
+const FIXED = { requestTime: 'features the log gives', guard: 'users train' } as const;
 
 interface Fields extends Notes {
   config: ModelConfig;
@@ -221,6 +228,7 @@ interface Fields extends Notes {
   chosen?: Chosen | null;
   warm?: WarmStart | null;
   init?: Transfer | null;
+  guard?: Guard | null;
   resume?: boolean;
   rankerOnly?: boolean;
 }
@@ -316,7 +324,9 @@ export function planTraining(source: AnySource, options: PlanOptions = {}): Rank
     },
     to,
   );
-  const split = withSideFeatures(side, plain, source.users ?? null, source.users ? usersName : name, to);
+  const full = withSideFeatures(side, plain, source.users ?? null, source.users ? usersName : name, to);
+  const { split, guard } = guarded(full, settings);
+  if (guard) to.notes.push(describeGuard(guard));
   noteSample(split, name, to);
   // Of a private log no counts are stored.
   const catalog = catalogItems(split.dataset.itemIds, privacy ? [] : countItems(split), source, to);
@@ -352,6 +362,7 @@ export function planTraining(source: AnySource, options: PlanOptions = {}): Rank
     reasons,
     epochs,
     chosen: options.chosen,
+    guard,
   });
 }
 

@@ -9,6 +9,7 @@ import { changed, checkSettings, type Settings } from '../model/recipes/settings
 import { loadCheckpoint } from '../model/storage/checkpoint.ts';
 import { type Item, loadConfig, loadItems, type ModelConfig } from '../model/storage/config.ts';
 import type { Files } from '../model/storage/files.ts';
+import { guarded } from './attack/guard.ts';
 import { type AnySource, RankingPlan } from './plan.ts';
 import { numberedById, refusePrivate } from './privacy/options.ts';
 import { count, type Notes, storedSideFeatures } from './side-features.ts';
@@ -57,9 +58,19 @@ export async function resumePlan(files: Files, source: AnySource, options: Resum
   requireSameLog(files, config, plain, items, name);
   const { schema } = config;
   const usersName = schema.users && users ? source.usersName : undefined;
-  const split = storedSideFeatures(schema, plain, users, usersName ?? name, to);
+  const { split, guard } = guarded(storedSideFeatures(schema, plain, users, usersName ?? name, to), settings);
   const rankerOnly = options.ranker !== undefined;
-  return new RankingPlan({ ...to, config, settings, split, items, epochs: options.epochs, resume: true, rankerOnly });
+  return new RankingPlan({
+    ...to,
+    config,
+    settings,
+    split,
+    items,
+    epochs: options.epochs,
+    guard,
+    resume: true,
+    rankerOnly,
+  });
 }
 
 /** The split of a model with cold items. @throws InputError where it knows none */

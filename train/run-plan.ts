@@ -19,6 +19,7 @@ import { attributeModel } from './stages/attribute-model.ts';
 import { baselines } from './stages/baselines.ts';
 import { blend } from './stages/blend.ts';
 import { encoder } from './stages/encoder.ts';
+import { guard } from './stages/guard.ts';
 import { itemCodes } from './stages/item-codes.ts';
 import { ranker } from './stages/ranker.ts';
 import { recordStage } from './stages/record.ts';
@@ -36,6 +37,7 @@ const record: RankingStage = {
 /** In the order in which they run. */
 export const STAGES: readonly RankingStage[] = [
   record,
+  guard,
   baselines,
   transitions,
   itemCodes,

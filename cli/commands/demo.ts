@@ -18,6 +18,7 @@ import type { Metrics } from '../../train/evaluation/metrics.ts';
 import { commandName, openDevice, Output } from '../common.ts';
 import { InterruptedError } from '../errors.ts';
 import { baselineMetrics, METRIC_COLUMNS } from '../output/metrics.ts';
+import { csvLine, logCsv } from '../output/log-csv.ts';
 import { metricsTable, formatCount, formatDuration, lossPlot, printable } from '../output/ui.ts';
 import type { Files } from '../../model/storage/files.ts';
 import { type Item, loadConfig } from '../../model/storage/config.ts';
@@ -69,7 +70,7 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
     );
     const lock = await lockFolder(FOLDER);
     try {
-      await files.write(LOG, logCsv(shop));
+      await files.write(LOG, logCsv(shop.log));
       await files.write(GOODS, goodsCsv(plan.items));
       const deadline = started + flags.minutes * 60_000;
       const trained = await trainWithProgress(device, plan, files, {
@@ -242,20 +243,11 @@ function printNext(history: readonly string[], out: Output): void {
   out.line(`  ${command} train --data YOUR-LOG.csv --out my-model`);
 }
 
-export function logCsv({ log }: Shop): string {
-  const rows = Array.from(
-    { length: log.size },
-    (_, i) => `${log.userIds[log.user[i]]},${log.itemIds[log.item[i]]},${log.time?.[i]}`,
-  );
-  return `user,item,timestamp\n${rows.join('\n')}\n`;
-}
-
 export function goodsCsv(items: readonly Item[]): string {
   const names = Object.keys(items[0].attributes);
-  const cell = (text = '') => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const sorted = [...items].sort((a, b) => (a.id < b.id ? -1 : 1));
   const rows = sorted.map(({ id, title, attributes }) =>
-    [id, title, ...names.map((name) => ownValue(attributes, name))].map(cell).join(','),
+    csvLine([id, title, ...names.map((name) => ownValue(attributes, name))]),
   );
   return `${['item', 'title', ...names].join(',')}\n${rows.join('\n')}\n`;
 }

@@ -38,6 +38,7 @@ const RANKING = [
   'freezeEpochs',
   'domainColumn',
   'dp',
+  'guard',
 ] as const;
 const FIXED = [
   'set',

@@ -104,6 +104,7 @@ const flags = {
     '<model>',
     'train on all events, the newest included, with the recipe, settings, epochs and blend that the training of this model chose',
   ),
+  guard: on('leave out users whose profiles look injected, and say who and why (as --set guard=on)'),
   // No measurement speaks for it yet (docs/reranking.md).
   ranker: hidden(
     on('also train a second stage (as --set ranker=on); with --resume: that alone, the model stays as it is'),

@@ -81,6 +81,7 @@ const FIXED = [
   'workers',
   'sync',
   'dp',
+  'guard',
 ] as const satisfies readonly FixedFlag[];
 
 /** @param given names of the flags that the user typed */
@@ -233,11 +234,15 @@ function checkTogether(flags: TrainFlags, settings: Settings): void {
   }
 }
 
-/** What --set and --ranker say. */
-function settingsOf({ set, ranker }: TrainFlags): Record<string, string> {
+/** What --set, --ranker and --guard say. */
+function settingsOf({ set, ...switches }: TrainFlags): Record<string, string> {
   const given = Object.fromEntries(set);
-  if (ranker && given.ranker === 'off') throw new UsageError('--set ranker=off and --ranker exclude each other');
-  return ranker ? { ...given, ranker: 'on' } : given;
+  for (const name of ['ranker', 'guard'] as const) {
+    if (!switches[name]) continue;
+    if (given[name] === 'off') throw new UsageError(`--set ${name}=off and --${name} exclude each other`);
+    given[name] = 'on';
+  }
+  return given;
 }
 
 async function planResume(flags: TrainFlags, given: ReadonlySet<string>): Promise<RankingPlan> {

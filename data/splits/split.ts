@@ -45,6 +45,20 @@ export class Split {
     return new Split(this.dataset, this.protocol, bounds, this.side);
   }
 
+  /** The same without some users: nothing of them trains, and nothing of them is predicted. @param out [users] 1 for those */
+  without(out: Uint8Array): Split {
+    const kept = (numbers: Uint32Array): Uint32Array => numbers.map((n, u) => (out[u] ? 0 : n));
+    const { train, validFrom, validTo, testFrom, testTo } = this.#bounds;
+    const bounds = {
+      train: kept(train),
+      validFrom: kept(validFrom),
+      validTo: kept(validTo),
+      testFrom: kept(testFrom),
+      testTo: kept(testTo),
+    };
+    return new Split(this.dataset, this.protocol, bounds, this.side);
+  }
+
   /** What the side features were encoded with; empty without any. */
   get sideSchema(): SideFeatureSchema {
     return this.side?.encoder.schema ?? {};

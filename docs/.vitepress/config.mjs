@@ -38,6 +38,7 @@ export default {
           page('data-sources', 'Data sources'),
           page('recipes-and-settings', 'Recipes and settings'),
           page('evaluation', 'Evaluation'),
+          page('attacks', 'Attacks'),
           page('learning-over-time', 'Learning over time'),
           page('transfer', 'Transfer'),
           page('serving', 'Serving'),

@@ -2,7 +2,7 @@
 import { HEADS } from '../heads/index.ts';
 import { LOSSES } from '../heads/losses/index.ts';
 import { byRowAllowed } from './derived.ts';
-import { choice, type Fail, integer, kindOf, number, ownSettings, positive, rate, share } from './setting.ts';
+import { choice, type Fail, integer, kindOf, number, onOff, ownSettings, positive, rate, share } from './setting.ts';
 import type { Settings } from './settings.ts';
 
 export const TRAINING_SETTINGS = {
@@ -33,6 +33,7 @@ export const TRAINING_SETTINGS = {
   }),
   tableRate: positive(10, 1e6, 'adagrad: what the learning rate of the item table is multiplied by'),
   ema: rate(0, 'decay of the moving average of the weights, which is validated and saved; 0: none'),
+  guard: onOff('off', 'leave users out of the training whose profiles look injected'),
   accumulate: integer(1, 1, 65_536, 'batches per step'),
   augmentCrop: share(0, 'probability that a window is cropped (CL4SRec; Xie et al., ICDE 2022)'),
   augmentMask: share(0, 'probability that it loses items'),

@@ -31,6 +31,7 @@ export const PARTS = [
   'users.safetensors',
   'predictions.safetensors',
   'training.bin',
+  'guard.json',
   'checkpoint.safetensors',
 ] as const;
 export type Part = (typeof PARTS)[number];

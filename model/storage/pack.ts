@@ -49,7 +49,7 @@ export async function packModel(files: Files, options: PackOptions = {}): Promis
   const contents = new Map<Part, Uint8Array>();
   for (const part of parts) {
     // What the model was trained on stays at home, as hashes, too.
-    if (part === TRAINING) continue;
+    if (part === TRAINING || part === 'guard.json') continue;
     if (part === CHECKPOINT && !options.checkpoint && parts.includes(MODEL)) continue;
     const bytes = await snapshot.read(part);
     if (bytes)

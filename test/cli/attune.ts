@@ -34,6 +34,7 @@ const COMPUTES = [
   'train',
   'update',
   'backtest',
+  'attack',
   'evaluate',
   'compare',
   'search',

@@ -57,7 +57,7 @@ function reduced(args: readonly string[]): string[] {
   const has = (flag: string): boolean => flags[command].some(({ long }) => long === flag);
   if (has('--device') && !out.includes('--device')) out.push('--device', 'cpu');
   if (command === 'update' && !out.includes('--epochs')) out.push('--epochs', '1');
-  if (command !== 'train' && command !== 'search' && command !== 'backtest') return out;
+  if (!['train', 'search', 'backtest', 'attack'].includes(command)) return out;
   if (out.includes('--final')) return out; // epochs and settings are those of the model that it names
   const budget = out.indexOf('--budget');
   if (budget >= 0) out[budget + 1] = '2s';

@@ -1,6 +1,7 @@
 /** One log through the command, the page, the library, the search and the demo: all write the same folder, byte for byte. */
 import { afterAll, expect, it } from 'vitest';
-import { goodsCsv, logCsv, planDemo } from '../../cli/commands/demo.ts';
+import { goodsCsv, planDemo } from '../../cli/commands/demo.ts';
+import { logCsv } from '../../cli/output/log-csv.ts';
 import { type Files, MemoryFiles } from '../../model/storage/files.ts';
 import { loadModel } from '../../model/storage/load-model.ts';
 import { Snapshot } from '../../model/storage/manifest.ts';
@@ -22,7 +23,7 @@ const place = new Workplace();
 const device = await openDevice({ backend: 'cpu' });
 const { shop, plan } = planDemo(1, { shop: { shoppers: 40, items: 30 }, settings }, 1);
 
-place.write('log.csv', logCsv(shop));
+place.write('log.csv', logCsv(shop.log));
 place.write('items.csv', goodsCsv(plan.items));
 afterAll(() => place.remove());
 
@@ -100,7 +101,7 @@ async function bySearch(): Promise<Files> {
 async function byPage(): Promise<Files> {
   const file = (name: string, text: string): File => new File([text], name);
   const items = file('items.csv', goodsCsv(plan.items));
-  const source = { kind: 'file', file: file('log.csv', logCsv(shop)), items, users: null } as const;
+  const source = { kind: 'file', file: file('log.csv', logCsv(shop.log)), items, users: null } as const;
   const opened = await openSource(source, { columns: {}, maxBadRows: 0, events: [] }, () => {});
   const filter = { minInteractions: 1, minRating: null };
   const asked = { name: 'm', recipe: 'sasrec', settings, epochs: 1, minutes: null, seed: 1, includeSeen: true };

@@ -88,7 +88,11 @@ export function clickMetrics(
 }
 
 /** The rank-sum statistic (Mann & Whitney 1947), with mean ranks for ties. */
-function areaUnderCurve(labels: ArrayLike<number>, probabilities: ArrayLike<number>, positive: number): number | null {
+export function areaUnderCurve(
+  labels: ArrayLike<number>,
+  probabilities: ArrayLike<number>,
+  positive: number,
+): number | null {
   const n = labels.length;
   if (positive === 0 || positive === n) return null;
   const order = Uint32Array.from({ length: n }, (_, i) => i).sort((a, b) => probabilities[a] - probabilities[b]);

@@ -15,6 +15,7 @@ import type { Files } from '../../model/storage/files.ts';
 import { type LoadedModel, loadModel } from '../../model/storage/load-model.ts';
 import { loadTraining } from '../../model/storage/training-record.ts';
 import type { BlendWeights } from '../../model/transitions/transitions.ts';
+import { describeGuard, guarded } from '../attack/guard.ts';
 import { countItems } from '../baselines/baselines.ts';
 import { type AnySource, catalogItems, RankingPlan } from '../plan.ts';
 import { refusePrivate } from '../privacy/options.ts';
@@ -89,7 +90,8 @@ export async function planUpdate(model: Files, source: AnySource, options: Updat
   await leaveOutTrained(plain, model, to);
   const { schema } = config;
   const usersName = schema.users && users ? source.usersName : undefined;
-  const split = storedSideFeatures(schema, plain, users, usersName ?? name, to);
+  const { split, guard } = guarded(storedSideFeatures(schema, plain, users, usersName ?? name, to), stored);
+  if (guard) to.notes.push(describeGuard(guard));
 
   const infos = new Map(loaded.items.map(({ id, title, attributes }) => [id, { title, attributes }]));
   for (const [id, info] of source.items ?? []) {
@@ -148,6 +150,7 @@ export async function planUpdate(model: Files, source: AnySource, options: Updat
     items,
     itemsName: source.itemsName,
     epochs: Number.isFinite(epochs) ? epochs : undefined,
+    guard,
     chosen: final ? { epochs, blend, transitions, prior: loaded.prior?.settings ?? null } : null,
     warm: { tensors: startTensors(loaded.tensors, split, items, stored), blend, transitions, replay, tableRate },
   });
