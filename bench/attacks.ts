@@ -1,11 +1,10 @@
 /**
  * What attacks do to a log and what defends it (docs/attacks.md): for each kind of profiles, item and seed how well the
  * detector tells profiles apart, and with --transitions what item transitions recommend to honest users when they are
- * learned from the attacked log, from it with the guard, and from it with each --user-limit. Where no item is named, three
- * are taken: with 6 events, with 30, and at the 97th percentile.
+ * learned from the attacked log, and from it with the guard. Where no item is named, three are taken: with 6 events, with
+ * 30, and at the 97th percentile.
  *
  *   node dist/bench/attacks.js LOG [--kinds random,average] [--items ID,ID] [--size 0.01] [--seeds 1,2] [--transitions]
- *     [--user-limit 1,3]
  *
  * LOG is ml-100k, ml-1m, games or yelp (under ATTUNE_DATA), or shop:SEED. `attune attack` trains whole models.
  */
@@ -34,7 +33,6 @@ const { values: flags, positionals } = parseArgs({
     size: { type: 'string', default: '0.01' },
     seeds: { type: 'string', default: '1,2,3' },
     transitions: { type: 'boolean', default: false },
-    'user-limit': { type: 'string', default: '' },
   },
 });
 
@@ -58,7 +56,6 @@ interface Lists {
 }
 
 const device = flags.transitions ? await Device.open() : null;
-const limits = flags['user-limit'].split(',').filter(Boolean).map(Number);
 /** Of the log as it is, by item. */
 const known: Record<string, Lists> = {};
 const print = (line: string) => process.stdout.write(`${line}\n`);
@@ -92,15 +89,14 @@ for (const kind of flags.kinds.split(',') as ProfileKind[])
         const guarded = attacked.without(detectProfiles(attacked).injected);
         await compare('attacked', attacked, attacked, item);
         await compare('guarded', guarded, attacked, item);
-        for (const limit of limits) await compare(`limit ${limit}`, attacked, attacked, item, limit);
       }
     }
 device?.close();
 
 /** What transitions recommend to users of the log as it is. @param read the split whose histories are read */
-async function lists(learned: Split, read: Split, item: string, userLimit = 0): Promise<Lists> {
+async function lists(learned: Split, read: Split, item: string): Promise<Lists> {
   const users = usersWithTarget(learned, 'valid');
-  const { settings, rows } = await chooseTransitions(device as Device, learned, { users, seen: 'excluded', userLimit });
+  const { settings, rows } = await chooseTransitions(device as Device, learned, { users, seen: 'excluded' });
   const r = recency(settings);
   const { itemIds, userIds } = read.dataset;
   const target = itemIds.indexOf(item);
@@ -127,9 +123,9 @@ async function lists(learned: Split, read: Split, item: string, userLimit = 0): 
   return found;
 }
 
-async function compare(label: string, learned: Split, read: Split, item: string, userLimit = 0): Promise<void> {
+async function compare(label: string, learned: Split, read: Split, item: string): Promise<void> {
   const clean = (known[item] ??= await lists(split, split, item));
-  const own = await lists(learned, read, item, userLimit);
+  const own = await lists(learned, read, item);
   const mean = (values: Iterable<number>) => {
     const all = [...values];
     return all.reduce((sum, x) => sum + x, 0) / Math.max(1, all.length);

@@ -12,7 +12,7 @@ export { finalPlan } from './final-plan.ts';
 export { resumePlan, type ResumeOptions } from './resume-plan.ts';
 export { type RunOptions, runPlan, type TrainedModel } from './run-plan.ts';
 export { attack, type AttackOptions, type AttackResult } from './attack/attack.ts';
-export { injectProfiles, type ProfileKind, type ProfileOptions } from './attack/profiles.ts';
+export { injectProfiles, type ProfileKind, type InjectionOptions } from './attack/profiles.ts';
 export { backtest, type BacktestOptions, type BacktestResult } from './backtest/backtest.ts';
 export { planTransfer, type TransferOptions } from './transfer/plan-transfer.ts';
 export { updateModel, type UpdateModelOptions } from './update/update-model.ts';

@@ -1,4 +1,4 @@
-import { KINDS, PROFILE_KINDS } from '../../train/attack/profiles.ts';
+import { FILLERS, PROFILE_KINDS } from '../../train/attack/profiles.ts';
 import { choiceFlag, command, type FlagsOf, on, required, text, withDefault } from '../flags/declare.ts';
 import {
   data,
@@ -58,7 +58,7 @@ export default command({
   example: 'attack --data ratings.csv --item 17 --kind bandwagon --guard --epochs 10',
   flags,
   notes: [
-    `Kinds of profiles, each with the item once:\n${Object.entries(KINDS)
+    `Kinds of profiles, each with the item once:\n${Object.entries(FILLERS)
       .map(([name, { help }]) => `  ${name.padEnd(12)}${help}`)
       .join('\n')}`,
   ],

@@ -94,7 +94,6 @@ export const ENCODER = {
   idDropout: rate(0.3, 'tower: share of items represented by attributes alone, drawn in each step'),
   sideDropout: rate(0.1, 'share of windows trained without user features, and without event context'),
   memory: onOff('on', 'learn item transitions, and blend them with the model', { alias: 'transitions' }),
-  transitionsUserLimit: number(0, 0, 1e6, 'what one user adds at most to what leads to an item in them; 0: no limit'),
   learningRate: positive(1e-3, 1e38, 'of AdamW'),
   weightDecay: number(0.01, 0, 1e6, 'decoupled, of matrices; not of embeddings, biases and norms'),
   clip: positive(1, 1e38, 'largest global norm of the gradient'),

@@ -48,8 +48,6 @@ export interface TransitionSettings {
   firstOnly?: boolean;
   /** Whether it is EASE: the items of a history predict one another whatever their order. Absent: it is not. */
   orderFree?: boolean;
-  /** What one user added at most to the sum of what leads to an item. Absent: 0, no limit. */
-  userLimit?: number;
   /** What leads to an item was divided by its training events to this power. Absent: 0. */
   damping?: number;
 }

@@ -1,15 +1,21 @@
 /** `attune attack` and `train --guard` as users run them. */
 import { existsSync, readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { makeShop } from '../../data/demo-shop/shop.ts';
-import { logCsv } from '../../cli/output/log-csv.ts';
 import { openWorkplace, SHARED, SMALL } from './attune.ts';
 
 const place = openWorkplace(SHARED);
-const { log } = makeShop({ seed: 5, shoppers: 300 });
-const [item] = log.itemIds;
+const item = 'rare, "new"';
 
-beforeAll(() => place.write('log.csv', logCsv(log)));
+beforeAll(() => {
+  // Walks round a ring of sixty items, with a detour each; every fiftieth walker has the item that is pushed.
+  const rows = Array.from({ length: 300 }, (_, u) =>
+    Array.from({ length: 12 }, (_, t) => {
+      const at = t === 2 + (u % 3) ? 30 + (u % 11) : t;
+      return `u${u},${u % 50 === 0 && t === 4 ? '"rare, ""new"""' : `i${(u * 7 + at) % 60}`},${1_700_000_000 + 1000 * t + u}`;
+    }),
+  );
+  place.write('log.csv', `user,item,timestamp\n${rows.flat().join('\n')}\n`);
+});
 
 describe('attune attack', () => {
   it('prints what the attack changes and writes the log', async () => {
@@ -38,7 +44,7 @@ describe('attune attack', () => {
       '1 attacked.csv: already there; add --overwrite to replace it',
     );
     expect(await place.fails(run.map((arg) => (arg === item ? 'none' : arg)))).toMatch(/^1 --item: .*no item "none"/);
-    expect(await place.fails([...run, '--segment', 'log.csv'])).toBe('2 --segment: is for --kind segment');
+    expect(await place.fails([...run, '--segment', 'log.csv'])).toMatch(/^2 --segment: is for --kind segment/);
   });
 
   it('trains with a guard, and says whom it leaves out', async () => {
@@ -49,7 +55,7 @@ describe('attune attack', () => {
     expect(`${stdout}${stderr}`).toMatch(/guard: \d+ of 315 users look injected and are left out \("attack-/);
     const { leftOut, targets } = place.partJson('guarded/guard.json');
     expect(leftOut[0].user).toMatch(/^attack-/);
-    expect(targets[0].item).toBe(item);
+    expect(targets).toContainEqual(expect.objectContaining({ item }));
     expect(existsSync(place.path('guarded/README.md'))).toBe(true);
   });
 });

@@ -11,7 +11,7 @@ import { packModel } from '../../model/storage/pack.ts';
 import { attack, detection } from '../../train/attack/attack.ts';
 import { detectProfiles } from '../../train/attack/detect.ts';
 import type { Guard } from '../../train/attack/guard.ts';
-import { injectProfiles, PROFILE_KINDS, type ProfileOptions } from '../../train/attack/profiles.ts';
+import { injectProfiles, PROFILE_KINDS, type InjectionOptions } from '../../train/attack/profiles.ts';
 import { logOf } from '../../train/events.ts';
 import { planTraining } from '../../train/plan.ts';
 import { resumePlan } from '../../train/resume-plan.ts';
@@ -30,7 +30,7 @@ function slowest({ item, itemIds }: Log): string {
   return itemIds[sold.indexOf(sold.reduce((a, b) => Math.min(a, b)))];
 }
 const slow = slowest(log);
-const options = (more: Partial<ProfileOptions> = {}): ProfileOptions => ({
+const options = (more: Partial<InjectionOptions> = {}): InjectionOptions => ({
   item: slow,
   kind: 'average',
   size: 0.02,
@@ -75,7 +75,7 @@ describe('injectProfiles', () => {
         .slice(0, 20)
         .map((i) => log.itemIds[i]),
     );
-    const fillers = (more: Partial<ProfileOptions>) => {
+    const fillers = (more: Partial<InjectionOptions>) => {
       const { log: of, users } = injectProfiles(log, options({ size: 0.2, ...more }));
       return users.map((id) => profileOf(of, id).items.filter((item) => item !== slow));
     };
@@ -88,7 +88,7 @@ describe('injectProfiles', () => {
     expect(share(fillers({ kind: 'average' }))).toBeGreaterThan(share(fillers({ kind: 'random' })));
     const segment = log.itemIds.filter((id) => id !== slow).slice(0, 8);
     for (const items of fillers({ kind: 'segment', segment })) expect(segment).toEqual(expect.arrayContaining(items));
-    // A run of somebody's purchases.
+    // A run of an honest shopper's purchases.
     const honest = log.userIds.map(
       (id) =>
         ` ${profileOf(log, id)
@@ -136,7 +136,8 @@ describe('the detector', () => {
     expect(known).toEqual({ injected: 25, honest: 2500 });
     expect(AUC).toBeGreaterThan(0.85);
     expect(recallAt1).toBeGreaterThan(0.75);
-    expect(leftOut.injected).toBeGreaterThanOrEqual(20);
+    // The score finds them all in a segment, too, but its fillers stand out as the item does: no evidence against one item.
+    expect(leftOut.injected >= 20).toBe(kind !== 'segment');
     expect(leftOut.honest).toBeLessThan(15);
   });
 

@@ -11,7 +11,7 @@ import { areaUnderCurve } from '../ratings/metrics.ts';
 import { runPlan } from '../run-plan.ts';
 import { detectProfiles } from './detect.ts';
 import { type Component, COMPONENTS, DEPTH, type Exposure, type Exposures, measure } from './measure.ts';
-import { injectProfiles, type ProfileOptions } from './profiles.ts';
+import { injectProfiles, type InjectionOptions } from './profiles.ts';
 
 /** In this order; `clean` and `attacked` always. */
 export const TRAININGS = {
@@ -22,7 +22,7 @@ export const TRAININGS = {
 } as const;
 export type Training = keyof typeof TRAININGS;
 
-export interface AttackOptions extends ProfileOptions {
+export interface AttackOptions extends InjectionOptions {
   /** A device to share, which stays open; or which one to open. */
   device?: Device | DeviceOptions['backend'];
   /** Of all trainings alike. */
@@ -54,7 +54,7 @@ export interface Impact {
 
 export interface AttackResult {
   item: string;
-  kind: ProfileOptions['kind'];
+  kind: InjectionOptions['kind'];
   profiles: number;
   /** Honest users whose lists are compared, and those of them who lack the item. */
   users: number;

@@ -39,8 +39,12 @@ const MOST_TARGETS = 5;
 /** Share of the users, by falling oddness, in which those of a known target are looked for, and honest users among them. */
 const WIDEST = 0.25;
 const MISTAKEN = 2;
-/** −log10 p, over all items and tests together, from which on users are left out. */
+/**
+ * −log10 p, over all items and tests together, from which on users are left out: at least so much, and so much for each
+ * thousand users. What honest users have in common by taste is as clear as the log is large; so is an attack of 1 %.
+ */
 const LEAST_EVIDENCE = 2;
+const EVIDENCE_PER_THOUSAND = 1.5;
 
 export function detectProfiles(split: Split): Suspicion {
   const profiles = profilesOf(split);
@@ -64,6 +68,7 @@ export function detectProfiles(split: Split): Suspicion {
       found.score[u] = Math.max(found.score[u], -Math.log10((i + 1) / order.length));
     });
   }
+  const least = Math.max(LEAST_EVIDENCE, (EVIDENCE_PER_THOUSAND * users.length) / 1000);
   // Those who push one item are taken out before others are looked for: what else they have in common is no target.
   for (let rest = users, targets = 0; ; targets++) {
     const pushed = mostPushed(profiles, z, rest);
@@ -71,9 +76,9 @@ export function detectProfiles(split: Split): Suspicion {
       found.target[u] = pushed.item;
       found.evidence[u] = pushed.evidence;
       found.score[u] += pushed.evidence;
-      if (pushed.evidence > LEAST_EVIDENCE) found.injected[u] = 1;
+      if (pushed.evidence > least) found.injected[u] = 1;
     }
-    if (!(pushed.evidence > LEAST_EVIDENCE)) return found;
+    if (!(pushed.evidence > least)) return found;
     if (targets === MOST_TARGETS) return { ...found, injected: found.injected.fill(0), unclear: true };
     rest = rest.filter((u) => found.injected[u] === 0);
   }

@@ -1,5 +1,5 @@
 /**
- * Injected profiles, as somebody would add them to a log to have an item recommended (a push attack): the classic kinds of
+ * Injected profiles, as an attacker adds them to a log to have an item recommended (a push attack): the classic kinds of
  * collaborative filtering (Mobasher et al., ACM TOIT 2007) without ratings, and one for sequences. Every profile has the
  * target once and fillers around it; the kinds differ in the fillers alone. Lengths and times are those of honest users.
  */
@@ -9,7 +9,7 @@ import type { Log } from '../../data/log.ts';
 import { type Random, seeded } from '../../data/random.ts';
 import { examples } from '../side-features.ts';
 
-export interface ProfileOptions {
+export interface InjectionOptions {
   /** ID of the item that is pushed. */
   item: string;
   kind: ProfileKind;
@@ -60,7 +60,7 @@ const STREAM = 0xa77ac;
 
 const uniformly = ({ random, counts }: Known) => random.below(counts.length);
 
-export const KINDS = {
+export const FILLERS = {
   random: {
     help: 'fillers drawn from all items alike',
     fillers: (known, n) => distinct(known, n, () => uniformly(known)),
@@ -82,7 +82,7 @@ export const KINDS = {
     },
   },
   segment: {
-    help: 'fillers from the items that share most users with the target, or from --segment',
+    help: 'fillers from the items that share most users with the target, or from a segment that is named',
     fillers: (known, n) =>
       distinct(known, n, () => known.segment[known.random.below(known.segment.length)], known.segment.length),
   },
@@ -97,8 +97,8 @@ export const KINDS = {
   },
 } satisfies Record<string, Kind>;
 
-export type ProfileKind = keyof typeof KINDS;
-export const PROFILE_KINDS = Object.keys(KINDS) as ProfileKind[];
+export type ProfileKind = keyof typeof FILLERS;
+export const PROFILE_KINDS = Object.keys(FILLERS) as ProfileKind[];
 
 /** At most n different items other than the target. @param draw the i-th one @param most different items that it may give */
 function distinct({ target, counts }: Known, n: number, draw: (i: number) => number, most = counts.length): number[] {
@@ -117,7 +117,7 @@ function distinct({ target, counts }: Known, n: number, draw: (i: number) => num
  *
  * @throws InputError where the log lacks the item, or has no user to imitate
  */
-export function injectProfiles(log: Log, options: ProfileOptions): Injected {
+export function injectProfiles(log: Log, options: InjectionOptions): Injected {
   const { item, kind, size = 0.01, seed = 1, shortest = 5, longest = 50 } = options;
   if (!(size > 0 && size <= 1))
     throw new InputError('invalid-value', `expected a share above 0, up to 1, got ${size}`, { setting: 'size' });
@@ -135,7 +135,7 @@ export function injectProfiles(log: Log, options: ProfileOptions): Injected {
       ? neighborsOf(log, target, counts)
       : new Uint32Array(0);
   const known: Known = { random, target, counts, popular, segment };
-  const { fillers: fill, place = anywhere }: Kind = KINDS[kind];
+  const { fillers: fill, place = anywhere }: Kind = FILLERS[kind];
 
   const profiles: { items: number[]; times: number[] }[] = [];
   for (let p = 0; p < Math.max(1, Math.round(size * log.userIds.length)); p++) {

@@ -57,6 +57,7 @@ export const describeChoices = (): string =>
 const FIXED = {
   memory: 'off',
   ranker: 'off',
+  guard: 'off',
   items: 'ids',
   decoder: '0',
   sampler: 'uniform',

@@ -21,13 +21,13 @@ export const transitions: RankingStage = {
   async run(run, budget) {
     run.report('transitions', 0);
     const { device, plan } = run;
-    const { validationUsers: users, split, settings } = plan;
+    const { validationUsers: users, split } = plan;
     const known = (plan.chosen ?? plan.warm)?.transitions;
     const seen = run.includeSeen ? 'kept' : 'excluded';
     const pause = (done: number) => budget.pause(() => run.report('transitions', done));
     run.transitions = known
       ? await learnTransitions(device, split, { ...known, method: undefined, pause })
-      : await chooseTransitions(device, split, { users, seen, userLimit: settings.transitionsUserLimit, pause });
+      : await chooseTransitions(device, split, { users, seen, pause });
   },
 
   async save(run) {

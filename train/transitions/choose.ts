@@ -40,8 +40,6 @@ export interface ChoiceOptions {
   /** Users with a validation target; without any, nothing is tried. */
   users: Uint32Array;
   seen: 'excluded' | 'kept';
-  /** What one user adds at most to what leads to an item; 0, the default: no limit. */
-  userLimit?: number;
   /** Awaited after each piece of work with the share that is done, 0 to 1; it may throw to stop. */
   pause?(done: number): Promise<void>;
 }
@@ -50,7 +48,7 @@ export interface ChoiceOptions {
 export async function chooseTransitions(
   device: Device,
   split: Split,
-  { users, seen, userLimit = 0, pause = async () => {} }: ChoiceOptions,
+  { users, seen, pause = async () => {} }: ChoiceOptions,
 ): Promise<ItemTransitions> {
   const tried = possible(device, split).slice(0, users.length > 0 ? affordable(device, split) : 1);
   const firstOnly = seen === 'excluded';
@@ -58,7 +56,7 @@ export async function chooseTransitions(
   for (const [i, candidate] of tried.entries()) {
     const progress = (done: number) => pause((i + done) / tried.length);
     try {
-      const learning = { ...candidate, firstOnly, userLimit, pause: (done: number) => progress(0.9 * done) };
+      const learning = { ...candidate, firstOnly, pause: (done: number) => progress(0.9 * done) };
       const learned = await learnTransitions(device, split, learning);
       if (users.length === 0) return learned;
       for (const { criterion, settings } of await readings(split, learned, { users, seen, pause: () => progress(0.9) }))
@@ -88,7 +86,7 @@ function affordable(device: Device, split: Split): number {
 async function readings(
   split: Split,
   { settings, rows }: ItemTransitions,
-  { users, seen, pause }: Required<Omit<ChoiceOptions, 'userLimit'>>,
+  { users, seen, pause }: Required<ChoiceOptions>,
 ): Promise<{ criterion: number; settings: TransitionSettings }[]> {
   const { last } = settings;
   const tried = POWERS.flatMap((power) => DAMPINGS.map((damping) => ({ power, damping, criterion: 0 })));

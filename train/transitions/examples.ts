@@ -10,8 +10,6 @@ export interface ExampleOptions {
   backward: number;
   /** Whether an event is a target only where its user meets the item for the first time. */
   firstOnly: boolean;
-  /** What one user adds at most to what leads to an item, the sum of a column of C; 0: no limit. */
-  userLimit: number;
   /** Awaited after each user. */
   pause(): Promise<void>;
 }
@@ -19,16 +17,15 @@ export interface ExampleOptions {
 /**
  * Every training event is a target with the events before it, x = Σ r_k e_item, and with weight `backward` once more with
  * those after it. Rows of G = Σ x xᵀ and C = Σ x e_yᵀ [V, V], and columns of C, are each made from where the item occurs.
- * An event that is no target adds to G alone: none of the items comes next. With a limit, the targets of a user on one
- * item count less in C where they would add more than that to its column together.
+ * An event that is no target adds to G alone: none of the items comes next.
  */
 export class Examples {
   readonly items: number;
   private readonly events: Uint32Array;
   private readonly r: Float32Array;
   private readonly backward: number;
-  /** By event of the dataset: how much it counts as a target, 0 where it is none. */
-  private readonly weights: Float32Array;
+  /** By event of the dataset: 1 where it is no target. */
+  private readonly skipped: Uint8Array;
   /** Item i occurs at positions[starts[i]] to positions[starts[i + 1]], in the history of [begins, ends) there. */
   private readonly starts: Uint32Array;
   private positions = new Uint32Array(0);
@@ -42,7 +39,7 @@ export class Examples {
     this.events = inMemory(split.dataset.items);
     this.r = r;
     this.backward = backward;
-    this.weights = new Float32Array(this.events.length).fill(1);
+    this.skipped = new Uint8Array(this.events.length);
     this.starts = new Uint32Array(split.items + 1);
     this.products = Array.from(r, (_, lag) => {
       const sums = new Float64Array(r.length - lag + 1);
@@ -57,18 +54,17 @@ export class Examples {
     return examples;
   }
 
-  private async find(split: Split, { firstOnly, userLimit, pause }: ExampleOptions): Promise<void> {
-    const { starts, events, weights } = this;
+  private async find(split: Split, { firstOnly, pause }: ExampleOptions): Promise<void> {
+    const { starts, events, skipped } = this;
     const { offsets } = split.dataset;
     const met = new Int32Array(split.items).fill(-1);
     for (let u = 0; u < split.users; u++) {
       const history = split.history(u, 'train');
       for (let t = 0; t < history.length; t++) {
         starts[history[t] + 1]++;
-        if (firstOnly && met[history[t]] === u) weights[offsets[u] + t] = 0;
+        if (firstOnly && met[history[t]] === u) skipped[offsets[u] + t] = 1;
         met[history[t]] = u;
       }
-      if (userLimit > 0) this.clip(history, weights.subarray(offsets[u], offsets[u] + history.length), userLimit);
       await pause();
     }
     for (let i = 0; i < split.items; i++) starts[i + 1] += starts[i];
@@ -85,20 +81,6 @@ export class Examples {
       }
       await pause();
     }
-  }
-
-  /** Lowers the weights of a history's targets on an item that would add more than the limit to its column. */
-  private clip(history: Uint32Array, weights: Float32Array, limit: number): void {
-    const { r, backward } = this;
-    const reach = new Float64Array(r.length + 1);
-    for (let k = 0; k < r.length; k++) reach[k + 1] = reach[k] + r[k];
-    const sums = new Map<number, number>();
-    const added = (t: number): number =>
-      reach[Math.min(r.length, t)] + backward * reach[Math.min(r.length, history.length - 1 - t)];
-    history.forEach((item, t) => sums.set(item, (sums.get(item) ?? 0) + weights[t] * added(t)));
-    history.forEach((item, t) => {
-      weights[t] *= Math.min(1, limit / (sums.get(item) as number));
-    });
   }
 
   /** Row i of G. */
@@ -120,7 +102,7 @@ export class Examples {
   readonly next = (item: number, add: Add): void => {
     for (let o = this.starts[item]; o < this.starts[item + 1]; o++) {
       this.around(o, this.backward, 1, (target, x) => {
-        if (this.weights[target] > 0) add(this.events[target], this.weights[target] * x);
+        if (this.skipped[target] === 0) add(this.events[target], x);
       });
     }
   };
@@ -128,8 +110,8 @@ export class Examples {
   /** Column y of C: what came before the target y, and backward what came after it. */
   readonly previous = (item: number, add: Add): void => {
     for (let o = this.starts[item]; o < this.starts[item + 1]; o++) {
-      const weight = this.weights[this.positions[o]];
-      if (weight > 0) this.around(o, 1, this.backward, (event, x) => add(this.events[event], weight * x));
+      if (this.skipped[this.positions[o]] === 0)
+        this.around(o, 1, this.backward, (event, x) => add(this.events[event], x));
     }
   };
 

@@ -51,24 +51,16 @@ export async function learnTransitions(
   options: TransitionOptions = {},
 ): Promise<ItemTransitions> {
   const { last = 50, power = options.learningPower ?? 0.7, lambda = 300, pause = async () => {} } = options;
-  const {
-    learningPower = power,
-    backward = 0,
-    firstOnly = false,
-    damping = 0,
-    orderFree = false,
-    userLimit = 0,
-  } = options;
+  const { learningPower = power, backward = 0, firstOnly = false, damping = 0, orderFree = false } = options;
   const method = options.method ?? (orderFree ? 'exact' : methodFor(device, split.items));
   const kept = Math.min(options.kept ?? 300, split.items);
-  const settings = { method, last, power, lambda, kept, learningPower, backward, firstOnly, orderFree, userLimit };
+  const settings = { method, last, power, lambda, kept, learningPower, backward, firstOnly, orderFree };
   if (orderFree) return withDamping(split, { settings, rows: await ease(device, split, settings, pause) }, damping);
   const sample = await inPieces(sampleUsers(split), () => pause(0));
   const examples = await Examples.of(sample, {
     recency: recency({ last, power: learningPower }),
     backward,
     firstOnly,
-    userLimit,
     pause: () => pause(0),
   });
   const rows =
