@@ -28,7 +28,7 @@ import { MemoryFiles } from '../model/storage/files.ts';
 import { countItems } from '../train/baselines/baselines.ts';
 import { evaluate } from '../train/evaluation/evaluate.ts';
 import { gainOf } from '../train/evaluation/statistics.ts';
-import { aggregate, rowWidth } from '../train/federated/aggregate.ts';
+import { aggregate, clientsCut, rowWidth } from '../train/federated/aggregate.ts';
 import { normOf, type RandomBytes, type WeightValues } from '../train/federated/clip.ts';
 import { makeUpdate } from '../train/federated/join.ts';
 import { LocalTrainer } from '../train/federated/local.ts';
@@ -163,7 +163,7 @@ async function federate(name: string, given: Record<string, string>): Promise<vo
 /** Of each row, or of each coordinate, the share that is largest is dropped, and of each coordinate the smallest, too. */
 function trimmed(updates: readonly WeightValues[], trim: number, byRow: boolean): WeightValues {
   const n = updates.length;
-  const cut = Math.floor(trim * n + 1e-9);
+  const cut = clientsCut(trim, n);
   const order = Uint32Array.from({ length: n }, (_, i) => i);
   return new Map(
     Array.from(local.shapes, ([name, shape]) => {

@@ -11,6 +11,7 @@ import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { openModelInNode, openPath } from '../../recommend/sources/sources.node.ts';
 import { Keys } from '../../server/http/keys.ts';
 import { serveFederation } from '../../server/federation/serve.ts';
+import { clientsCut } from '../../train/federated/aggregate.ts';
 import { untrainedModel } from '../../train/federated/catalog.ts';
 import { Coordinator } from '../../train/federated/coordinator.ts';
 import type { RoundInfo } from '../../train/federated/protocol.ts';
@@ -67,6 +68,10 @@ export async function runFederate(flags: FederateFlags): Promise<void> {
     const { round } = server.coordinator.info;
     out.warn(`coordinating ${flags.out} on ${server.address}, round ${round} of ${rounds}; Ctrl-C stops`);
     out.note(describePrivacy(terms));
+    if (clientsCut(trim, clients) === 0)
+      out.warn(
+        `rows are not cut (--trim ${trim} of ${formatCount(clients)} clients): one hostile client can move the row of an item`,
+      );
     if (!keys)
       out.warn('without --keys only this machine may take part, and whoever does may do so more than once a round');
     const stopped = new Promise<void>((resolve) => interrupt.signal.addEventListener('abort', () => resolve()));
@@ -126,7 +131,8 @@ function describePrivacy(terms: FederationTerms): string {
   if (terms.noise === 0) return 'no noise: an update shows the coordinator most of its history (docs/federated.md)';
   const { updates, published } = privacyOf(terms, terms.rounds);
   const shown = (epsilon: number): string => (Number.isFinite(epsilon) ? epsilon.toPrecision(3) : 'infinite');
-  const models = published === null ? 'nothing is claimed with --trim above 0' : `epsilon ${shown(published)}`;
+  const models =
+    published === null ? 'nothing is claimed where rows are cut (--trim 0)' : `epsilon ${shown(published)}`;
   return `a client in all ${formatCount(terms.rounds)} rounds spends, at delta ${DELTA}: by its updates epsilon ${shown(updates)}, by the published models ${models}`;
 }
 

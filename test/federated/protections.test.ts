@@ -103,6 +103,9 @@ describe('what noise is worth', () => {
     expect(published).toBeNull();
     expect(updates).toBe(spent({ clients: 25, noise: 5, trim: 0 }).updates);
     expect(spent({ trim: 0 })).toEqual({ updates: Number.POSITIVE_INFINITY, published: null });
+    // By default rows are cut from 20 clients on.
+    expect(spent({ clients: 20, noise: 5 }).published).toBeNull();
+    expect(spent({ clients: 19, noise: 5 }).published).toBe(spent({ clients: 19, noise: 5, trim: 0 }).published);
   });
 });
 

@@ -14,14 +14,16 @@ export type ParameterShapes = ReadonlyMap<string, readonly number[]>;
 /** Numbers of a row: a vector is one row. */
 export const rowWidth = (shape: readonly number[]): number => Math.max(1, shape.at(-1) ?? 1);
 
+/** How many of n clients are cut. A share of 0.29 of 100 is 29, despite rounding in binary. */
+export const clientsCut = (trim: number, n: number): number => Math.floor(trim * n + 1e-9);
+
 /** @param trim share of the clients that may be hostile; 0: the plain mean */
 export function aggregate(
   updates: readonly ReadonlyMap<string, Float32Array>[],
   shapes: ParameterShapes,
   trim: number,
 ): WeightValues {
-  // A share of 0.29 of 100 is 29, despite rounding in binary.
-  const cut = Math.floor(trim * updates.length + 1e-9);
+  const cut = clientsCut(trim, updates.length);
   return new Map(
     Array.from(shapes, ([name, shape]) => {
       const parts = updates.map((update) => update.get(name) as Float32Array);

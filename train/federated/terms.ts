@@ -2,6 +2,7 @@
 import { InputError } from '../../data/errors.ts';
 import { checkInteger, checkNumber, object, oneOf } from '../../model/storage/json-check.ts';
 import { epsilonOf } from '../privacy/accountant.ts';
+import { clientsCut } from './aggregate.ts';
 
 /** What the coordinator does with the change that a round comes to (train/federated/server-step.ts). */
 export const SERVER_STEPS = ['adam', 'average'] as const;
@@ -38,7 +39,7 @@ export const FEDERATION: FederationTerms = {
   rate: 1,
   clip: 1,
   noise: 0,
-  trim: 0,
+  trim: 0.05,
   server: 'adam',
   serverRate: 0.02,
 };
@@ -108,13 +109,13 @@ export interface FederationPrivacy {
 export const DELTA = 1e-6;
 
 /**
- * Without amplification by sampling: clients come when they like, and the coordinator sees who does. With a trim above 0 what
+ * Without amplification by sampling: clients come when they like, and the coordinator sees who does. Where rows are cut, what
  * is published is no sum, so that the noise of other clients proves nothing.
  */
-export function privacyOf({ noise, trim, leastClients }: FederationTerms, rounds: number): FederationPrivacy {
+export function privacyOf({ noise, trim, clients, leastClients }: FederationTerms, rounds: number): FederationPrivacy {
   const spent = (multiplier: number): number => epsilonOf([{ rate: 1, noise: multiplier, steps: rounds }], DELTA);
   return {
     updates: spent(noise / Math.sqrt(leastClients)),
-    published: noise > 0 && trim === 0 ? spent(noise) : null,
+    published: noise > 0 && clientsCut(trim, clients) === 0 ? spent(noise) : null,
   };
 }
