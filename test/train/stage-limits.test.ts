@@ -16,6 +16,7 @@ import { planTraining, type TrainingSource } from '../../train/plan.ts';
 import { planRatings } from '../../train/ratings/plan.ts';
 import { runRatingPlan } from '../../train/ratings/run-plan.ts';
 import { type RunOptions, runPlan, STAGES } from '../../train/run-plan.ts';
+import { planTransfer } from '../../train/transfer/plan-transfer.ts';
 import { learnTransitions } from '../../train/transitions/learn.ts';
 import { countGroups, fitSegmentPrior } from '../../train/stages/segment-prior.ts';
 import { openDevice } from '../device.ts';
@@ -74,8 +75,15 @@ function source(): TrainingSource {
 
 type Sinks = Pick<RunOptions, 'signal' | 'deadline'> & { onProgress(progress: { phase: string }): void };
 
+/** What a training starts from. */
+const old = new MemoryFiles();
+await runPlan(planTraining(source(), { recipe: 'sasrec', minInteractions: 1, epochs: 1, settings: SETTINGS }), {
+  device,
+  files: old,
+});
+
 /** Trainings that have every stage together. */
-function plansOf() {
+async function plansOf() {
   const log = source();
   const { users: _, ...plain } = log;
   const options = { recipe: 'sasrec', minInteractions: 1, epochs: 1 };
@@ -83,8 +91,9 @@ function plansOf() {
   const protocol = parseProtocol('cold-items:share=0.2,valid=0.2');
   const cold = planTraining(plain, { ...options, settings: SETTINGS, protocol });
   const coded = planTraining(plain, { ...options, settings: { ...SETTINGS, ...CODES } });
+  const started = await planTransfer(old, plain, { ...options, settings: { ...SETTINGS, guard: 'on' } });
   const rated = planRatings(log, { split: { name: 'folds', k: 2 }, settings: RATINGS });
-  return { served, cold, coded, rated };
+  return { served, cold, coded, started, rated };
 }
 
 const trainings = {
@@ -93,18 +102,20 @@ const trainings = {
     runPlan(cold, { device, files: new MemoryFiles(), ...sinks }),
   'of items that share codes': ({ coded }: Plans, sinks: Sinks) =>
     runPlan(coded, { device, files: new MemoryFiles(), ...sinks }),
+  'that starts from another model, with a guard': ({ started }: Plans, sinks: Sinks) =>
+    runPlan(started, { device, files: new MemoryFiles(), ...sinks }),
   'on ratings': ({ rated }: Plans, sinks: Sinks) =>
     runRatingPlan(rated, { device, files: new MemoryFiles(), ...sinks }),
 };
-type Plans = ReturnType<typeof plansOf>;
+type Plans = Awaited<ReturnType<typeof plansOf>>;
 
-it('every stage of a ranking model is in one of these trainings', () => {
-  const { served, cold, coded } = plansOf();
-  for (const stage of STAGES) expect([served, cold, coded].some(stage.applies), stage.name).toBe(true);
+it('every stage of a ranking model is in one of these trainings', async () => {
+  const { served, cold, coded, started } = await plansOf();
+  for (const stage of STAGES) expect([served, cold, coded, started].some(stage.applies), stage.name).toBe(true);
 });
 
 it('work on the host pauses after each user and each item', async () => {
-  const { served } = plansOf();
+  const { served } = await plansOf();
   const { split, validationUsers, config } = served;
   let pauses = 0;
   const pause = async () => {
@@ -138,7 +149,7 @@ describe.each(Object.entries(trainings))('a training %s', (_, train) => {
   /** One run to its end: the phases that it reports, the time before each report and after the last, and in all. */
   const measured = () => {
     whole ??= (async () => {
-      const plans = plansOf();
+      const plans = await plansOf();
       const started = now();
       let last = started;
       const [phases, gaps]: [string[], number[]] = [[], []];
@@ -169,7 +180,7 @@ describe.each(Object.entries(trainings))('a training %s', (_, train) => {
     const whens = firsts.flatMap((i) => [i, i + 1, phases.lastIndexOf(phases[i])]);
     for (const when of new Set(whens)) {
       const stop = new AbortController();
-      const plans = plansOf(); // a plan keeps what it has measured
+      const plans = await plansOf(); // a plan keeps what it has measured
       let [reports, stopped] = [0, 0];
       const onProgress = () => {
         if (reports++ !== when) return;
@@ -184,7 +195,7 @@ describe.each(Object.entries(trainings))('a training %s', (_, train) => {
 
   it.each([0.5, 0.7, 0.9])('ends within two seconds of a deadline after %d of its time', async (share) => {
     const { takes } = await measured();
-    const plans = plansOf();
+    const plans = await plansOf();
     const deadline = now() + share * takes;
     await train(plans, { deadline, onProgress: () => {} });
     expect(now() - deadline).toBeLessThan(LIMIT);
