@@ -17,8 +17,8 @@ export const SMOOTHING = 0.01;
 export function attributeShares(rows: ArrayLike<number>, valuesOf: ValuesOf): Map<string, number> {
   const shares = new Map<string, number>();
   let items = 0;
-  for (let i = 0; i < rows.length; i++) {
-    const values = valuesOf(rows[i]);
+  for (const row of Array.from(rows)) {
+    const values = valuesOf(row);
     if (values.length === 0) continue;
     items++;
     for (const value of values) shares.set(value, (shares.get(value) ?? 0) + 1 / values.length);

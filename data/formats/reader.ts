@@ -188,7 +188,7 @@ export class LogBuilder implements RecordSink {
 
   open(file: string): void {
     this.#file = file;
-    const [name] = file.split(/[\\/]/).slice(-1);
+    const name = file.replace(/^.*[\\/]/s, '');
     this.#stem = name.replace(/\.(gz|zst|br|lz4)$/i, '').replace(/(?!^)\.[^.]*$/, '');
     this.#files++;
     this.#escaped = [];
