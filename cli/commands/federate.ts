@@ -1,6 +1,5 @@
 /** `attune federate`: the coordinator of federated rounds. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InputError } from '../../data/errors.ts';
 import { join } from '../../model/storage/files.ts';
@@ -9,7 +8,6 @@ import { copyModel, packModel } from '../../model/storage/pack.ts';
 import { NodeFiles } from '../../recommend/sources/files.node.ts';
 import { lockFolder } from '../../recommend/sources/lock.node.ts';
 import { openModelInNode, openPath } from '../../recommend/sources/sources.node.ts';
-import { Keys } from '../../server/http/keys.ts';
 import { serveFederation } from '../../server/federation/serve.ts';
 import { clientsCut } from '../../train/federated/aggregate.ts';
 import { untrainedModel } from '../../train/federated/catalog.ts';
@@ -19,6 +17,7 @@ import { checkTerms, DELTA, type FederationTerms, privacyOf } from '../../train/
 import { onInterrupt, Output } from '../common.ts';
 import { InterruptedError, UsageError } from '../errors.ts';
 import { openItems } from '../input/data.ts';
+import { readKeys, readTls } from '../input/listening.ts';
 import { formatCount } from '../output/ui.ts';
 import type { FederateFlags } from './federate.flags.ts';
 
@@ -27,7 +26,7 @@ const FAREWELL = 5000;
 
 export async function runFederate(flags: FederateFlags): Promise<void> {
   const out = new Output();
-  const { host, port, cors, deadline, tlsCert, tlsKey } = flags;
+  const { host, port, cors, deadline } = flags;
   const { rounds, clients, leastClients, steps, rate, clip, noise, trim, server: step, serverRate } = flags;
   const terms = checkTerms({
     rounds,
@@ -41,13 +40,8 @@ export async function runFederate(flags: FederateFlags): Promise<void> {
     server: step,
     serverRate,
   });
-  if ((tlsCert === undefined) !== (tlsKey === undefined))
-    throw new UsageError('--tls-cert and --tls-key go together: expected both, or none');
-  const tls =
-    tlsCert === undefined || tlsKey === undefined
-      ? undefined
-      : { cert: await readFile(tlsCert, 'utf8'), key: await readFile(tlsKey, 'utf8') };
-  const keys = flags.keys === undefined ? null : Keys.parse(await readFile(flags.keys, 'utf8'), flags.keys);
+  const tls = await readTls(flags);
+  const keys = await readKeys(flags.keys);
   const files = await startFolder(flags);
   const lock = await lockFolder(flags.out);
   const interrupt = onInterrupt(() => out.warn('stopping; what was accepted is saved, and the same command continues'));

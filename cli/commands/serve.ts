@@ -8,10 +8,11 @@ import { InputError } from '../../data/errors.ts';
 import { loadConfig } from '../../model/storage/config.ts';
 import { openPath } from '../../recommend/sources/sources.node.ts';
 import type { LearningOptions } from '../../server/learning/loop.ts';
-import { Keys } from '../../server/http/keys.ts';
+import type { Keys } from '../../server/http/keys.ts';
 import { serve } from '../../server/serve.ts';
 import { interrupts, Output, versionOf } from '../common.ts';
 import { UsageError } from '../errors.ts';
+import { readKeys, readTls } from '../input/listening.ts';
 import { pathsExist } from '../input/paths.ts';
 import { fillStore } from '../input/store.ts';
 import { bufferedLines } from '../output/lines.ts';
@@ -28,14 +29,9 @@ export async function runServe(flags: ServeFlags): Promise<void> {
   const { model, models, ratings, host, port, log, device: backend } = flags;
   const store = flags.store ?? `${model.replace(/[/\\]+$/, '')}.store.db`;
   const config = flags.config === undefined ? null : { text: await readFile(flags.config, 'utf8'), file: flags.config };
-  const { tlsCert, tlsKey, cors, trustProxy } = flags;
-  if ((tlsCert === undefined) !== (tlsKey === undefined))
-    throw new UsageError('--tls-cert and --tls-key go together: expected both, or none');
-  const tls =
-    tlsCert === undefined || tlsKey === undefined
-      ? undefined
-      : { cert: await readFile(tlsCert, 'utf8'), key: await readFile(tlsKey, 'utf8') };
-  const keys = flags.keys === undefined ? null : Keys.parse(await readFile(flags.keys, 'utf8'), flags.keys);
+  const { cors, trustProxy } = flags;
+  const tls = await readTls(flags);
+  const keys = await readKeys(flags.keys);
   const { data } = flags;
   if (data === undefined && (flags.items ?? flags.users) !== undefined)
     throw new UsageError('--items and --users fill an empty store with a log: name it with --data PATH');
