@@ -1,13 +1,9 @@
 /** The examples on the bare engine in a page: the same files, and they say the same. */
 import { expect, it, vi } from 'vitest';
 import { SAYS } from '../examples.ts';
-import { FULL } from '../full.ts';
 import { Device } from '../../engine/index.ts';
 
-/** DeepFM takes minutes on a software adapter: `npm run test:full`. */
-const NAMES = ['custom-op', 'character-model', ...(FULL ? ['deepfm'] : [])];
-
-it.each(NAMES)('%s', async (name) => {
+it.each(['custom-op', 'character-model', 'deepfm'])('%s', async (name) => {
   const lines: string[] = [];
   const log = vi.spyOn(console, 'log').mockImplementation((line: string) => lines.push(line));
   try {
